@@ -10,13 +10,35 @@ ROOT = Path(__file__).resolve().parent.parent
 # source folder, pattern of file names, folders that hold a copy
 COPIES = [
     ("spec/schema", "[0-9]*.sql", "python/src/timestep/database/schema"),
-    ("spec/schema", "[0-9]*.sql", "typescript/src/database/schema"),
     ("spec", "environment.json", "python/src/timestep/cli"),
+    ("typescript/src/testing", "*.ts", "python/src/timestep/testing/model_server"),
+    ("typescript/src/testing/strict", "*.ts", "python/src/timestep/testing/model_server/strict"),
 ]
+
+
+TYPESCRIPT_SCHEMA = "typescript/src/database/schema.ts"
+
+
+def typescript_schema() -> bytes:
+    """Return the schema as a module: tsc copies no other files into the package."""
+    head = "// Written by tools/generate.py from spec/schema/: change the SQL there.\n"
+    rows = "".join(map(typescript_migration, sorted((ROOT / "spec/schema").glob("[0-9]*.sql"))))
+    return f"{head}\nexport const SCHEMA = [\n{rows}];\n".encode()
+
+
+def typescript_migration(path: Path) -> str:
+    """Return one migration as an element of that module's list."""
+    sql = path.read_text(encoding="utf-8")
+    for special in ("\\", "`", "${"):
+        sql = sql.replace(special, "\\" + special)
+    return f"  {{\n    file: '{path.name}',\n    sql: `{sql}`,\n  }},\n"
 
 
 def stale_copies() -> Iterator[tuple[Path, bytes | None]]:
     """Yield each copy that differs from its source, with the right content (None: no source)."""
+    schema = ROOT / TYPESCRIPT_SCHEMA
+    if not schema.exists() or schema.read_bytes() != typescript_schema():
+        yield schema, typescript_schema()
     for source, pattern, target in COPIES:
         sources = {path.name: path.read_bytes() for path in (ROOT / source).glob(pattern)}
         copies = {path.name: path for path in (ROOT / target).glob(pattern)}

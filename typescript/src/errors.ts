@@ -15,7 +15,10 @@
 
 /** The base of every error that Timestep raises by itself. */
 export class TimestepError extends Error {
-  override name = new.target.name;
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
 }
 
 /** A setting or an argument cannot be used as it was given. */

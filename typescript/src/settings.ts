@@ -6,3 +6,8 @@ import process from 'node:process';
 export function text(name: string): string | undefined {
   return process.env[name]?.trim() || undefined;
 }
+
+/** The variable's value as it stands, blanks included: for passwords. */
+export function secret(name: string): string | undefined {
+  return process.env[name] || undefined;
+}
