@@ -1,0 +1,16 @@
+/** Who asks OpenAI: a request without a key, or with one that names no script, is refused. */
+
+import { bearer, type Call, namedScript } from './model.ts';
+import { Refusal } from './refusal.ts';
+
+export function openaiScriptId(call: Call): string {
+  const key = bearer(call);
+  const script = namedScript(call);
+  if (key && script) return script;
+  throw new Refusal(
+    key
+      ? 'Incorrect API key provided: a key of this server is test-<script id>.'
+      : 'No API key was provided: send the header Authorization: Bearer test-<script id>.',
+    { status: 401, code: 'invalid_api_key' },
+  );
+}
