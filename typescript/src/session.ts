@@ -1,0 +1,127 @@
+/**
+ * The conversation history of a session, in PostgreSQL, shared by both languages.
+ *
+ * An item is stored as the Responses API takes it. Every append carries a key, so that one that is
+ * sent twice (after a lost answer) is stored once. While a saved run is being resumed, appends carry
+ * its claim too: if the process dies and another resumes the same version, what the dead one had
+ * written is removed, and if it was only slow, it can write no more.
+ */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+import type { AgentInputItem, Session as SessionProtocol } from '@openai/agents';
+import { type Database, openDatabase } from './database/index.ts';
+import { columnText, dump } from './documents.ts';
+import { ConfigurationError, StateConflictError } from './errors.ts';
+import { fromWireItems, toWireItems, type WireItem } from './runState/items.ts';
+
+const claimToken = new AsyncLocalStorage<string>();
+
+/** Run `work`; what it appends to sessions is marked as written under the claim. */
+export function writingUnderClaim<T>(token: string, work: () => T): T {
+  return claimToken.run(token, work);
+}
+
+export interface SessionOptions {
+  /** The conversation to continue. Default: a new one with a random id. */
+  sessionId?: string | undefined;
+  /** The PostgreSQL to use, as a URI. Default: found as described for `RunStateStore`. */
+  connectionString?: string | undefined;
+}
+
+/**
+ * A conversation in PostgreSQL that Python and TypeScript both read and write.
+ *
+ * It follows the session protocol of the Agents SDK and goes wherever that is taken.
+ *
+ * @throws ConfigurationError when the session id is empty.
+ */
+export class Session implements SessionProtocol {
+  readonly sessionId: string;
+  readonly #connectionString: string | undefined;
+
+  constructor({ sessionId, connectionString }: SessionOptions = {}) {
+    if (sessionId !== undefined && !sessionId.trim()) {
+      throw new ConfigurationError(
+        'The session id is empty: give a text, or leave it out for a new session.',
+      );
+    }
+    this.sessionId = sessionId ?? randomUUID();
+    this.#connectionString = connectionString;
+  }
+
+  /** The session's id. */
+  async getSessionId(): Promise<string> {
+    return this.sessionId;
+  }
+
+  /**
+   * The conversation, oldest first.
+   *
+   * @param limit How many of the newest items to return. Default: all.
+   */
+  async getItems(limit?: number): Promise<AgentInputItem[]> {
+    const database = await this.#database();
+    const rows = await database.query<{ document: string }>(
+      `select document from (select item_id, document from timestep.session_items
+         where session_id = $1 order by item_id desc limit $2) newest order by item_id`,
+      [this.sessionId, limit ?? null],
+      { repeatable: true },
+    );
+    return fromWireItems(rows.map((row) => JSON.parse(row.document) as WireItem));
+  }
+
+  /**
+   * Append items to the conversation, all or none.
+   *
+   * @throws StateConflictError when the run that writes was taken over by another process.
+   */
+  async addItems(items: AgentInputItem[]): Promise<void> {
+    if (items.length === 0) return;
+    const wires = toWireItems(items);
+    const database = await this.#database();
+    const [row] = await database.query<{ written: boolean }>(
+      'select timestep.append_session_items_v1($1, $2, $3, $4, $5, $6, $7) as written',
+      [
+        this.sessionId,
+        randomUUID(),
+        claimToken.getStore() ?? null,
+        wires.map(dump),
+        wires.map((wire) => columnText(wire.type) ?? 'message'),
+        wires.map((wire) => columnText(wire.role)),
+        wires.map((wire) => columnText(wire.call_id)),
+      ],
+      { repeatable: true },
+    );
+    if (!row?.written) {
+      throw new StateConflictError(
+        `Session ${this.sessionId}: the run that writes here was taken over by another process, ` +
+          'so nothing was written. Stop this run; the other one continues it.',
+      );
+    }
+  }
+
+  /** Remove the newest item and return it; undefined when the session is empty. */
+  async popItem(): Promise<AgentInputItem | undefined> {
+    const database = await this.#database();
+    const [row] = await database.query<{ document: string }>(
+      'select document from timestep.pop_session_item_v1($1) as document',
+      [this.sessionId],
+    );
+    return row && fromWireItems([JSON.parse(row.document) as WireItem])[0];
+  }
+
+  /** Remove every item. Saved run states of the session stay. */
+  async clearSession(): Promise<void> {
+    const database = await this.#database();
+    await database.query(
+      'delete from timestep.session_items where session_id = $1',
+      [this.sessionId],
+      { repeatable: true },
+    );
+  }
+
+  #database(): Promise<Database> {
+    return openDatabase(this.#connectionString);
+  }
+}
