@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type Answer, json, send } from './answer.ts';
+import { chatDialect } from './chat.ts';
 import { control } from './control.ts';
 import { Journal } from './journal.ts';
 import { answerModelCall, type Call, type Dialect, type Reply } from './model.ts';
@@ -11,6 +12,7 @@ import { Scripts } from './scripts.ts';
 
 const MODEL_ROUTES: Record<string, Dialect> = {
   'POST /v1/responses': responsesDialect,
+  'POST /v1/chat/completions': chatDialect,
 };
 
 /** A server that is not listening yet. */

@@ -12,7 +12,7 @@ export type Shape = Record<string, string>;
 /** Refuses unknown, missing and wrongly typed fields of the object at `path`. */
 export function checkShape(value: JsonObject, shape: Shape, path: string): void {
   for (const name of Object.keys(value)) {
-    if (shape[name] === undefined) throw unknownParameter(at(path, name));
+    if (!Object.hasOwn(shape, name)) throw unknownParameter(at(path, name));
   }
   for (const [name, kind] of Object.entries(shape)) {
     checkField(value[name], kind, at(path, name));
@@ -22,10 +22,7 @@ export function checkShape(value: JsonObject, shape: Shape, path: string): void 
 function checkField(value: Json | undefined, kind: string, path: string): void {
   if (value === undefined) {
     if (/[?~]$/.test(kind)) return;
-    throw new Refusal(`Missing required parameter: '${path}'.`, {
-      code: 'missing_required_parameter',
-      param: path,
-    });
+    throw missingParameter(path);
   }
   if (value === null && kind.endsWith('~')) return;
   const kinds = kind.replace(/[?~]$/, '').split('|');
@@ -76,4 +73,11 @@ export function wrongValue(path: string, found: string, expected: string): Refus
 
 function at(path: string, name: string): string {
   return path ? `${path}.${name}` : name;
+}
+
+export function missingParameter(path: string): Refusal {
+  return new Refusal(`Missing required parameter: '${path}'.`, {
+    code: 'missing_required_parameter',
+    param: path,
+  });
 }

@@ -7,17 +7,26 @@ import { Refusal } from './refusal.ts';
 export class Memory {
   readonly #responses = new Map<string, Json[]>();
   readonly #conversations = new Map<string, Json[]>();
-  /** The id of each reasoning item that can be found again by its id alone. */
+  readonly #foreign = new Set<string>();
+  /** The ids of the items that can be found again by their id alone. */
   readonly #stored = new Set<string>();
   /** The reasoning item that each item was given right after. */
   readonly #reasoned = new Map<string, string>();
 
   constructor(conversations: string[]) {
-    for (const id of conversations) this.#conversations.set(id, []);
+    for (const id of conversations) {
+      this.#conversations.set(id, []);
+      this.#foreign.add(id);
+    }
   }
 
   addConversation(id: string, items: Json[]): void {
     this.#conversations.set(id, items);
+  }
+
+  /** False for a conversation that was begun elsewhere: it may hold items that are not known here. */
+  isWhole(body: JsonObject): boolean {
+    return !this.#foreign.has(conversationId(body) ?? '');
   }
 
   /** The items that come before this request's input, from the response or conversation it names. */
@@ -41,8 +50,8 @@ export class Memory {
     });
   }
 
-  isStored(reasoningId: string): boolean {
-    return this.#stored.has(reasoningId);
+  isStored(itemId: string): boolean {
+    return this.#stored.has(itemId);
   }
 
   reasoningOf(itemId: string): string | undefined {
@@ -56,7 +65,7 @@ export class Memory {
       if (before?.type === 'reasoning') this.#reasoned.set(String(item.id), String(before.id));
     });
     if (body.store === false) return;
-    for (const item of output) if (item.type === 'reasoning') this.#stored.add(String(item.id));
+    for (const item of output) this.#stored.add(String(item.id));
     const items = [...this.history(body), ...inputItems(body), ...output];
     this.#responses.set(responseId, items);
     const conversation = conversationId(body);
