@@ -1,0 +1,173 @@
+"""One Ollama model: the SDK's own Responses model, and around it what Ollama needs."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from agents import (
+    AgentOutputSchemaBase,
+    Handoff,
+    ModelBehaviorError,
+    ModelResponse,
+    ModelSettings,
+    ModelTracing,
+    OpenAIResponsesModel,
+    Tool,
+    TResponseStreamEvent,
+    Usage,
+    UserError,
+)
+from openai import AsyncOpenAI
+from openai.types.responses import Response, ResponseCompletedEvent
+from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+from timestep.models.context import count_words, loaded_context, model_with_context, refuse_cut
+from timestep.models.destination import Destination
+from timestep.models.failures import ollama_words, whole_answer
+from timestep.models.items import ModelInput, OwnIds, for_ollama
+from timestep.models.schemas import handoffs_for_ollama, tools_for_ollama
+
+
+class OllamaModel(OpenAIResponsesModel):
+    """A model behind Ollama's `/v1/responses`."""
+
+    def __init__(
+        self, destination: Destination, client: AsyncOpenAI, num_ctx: int | None = None
+    ) -> None:
+        super().__init__(model=destination.model, openai_client=client)
+        self._destination = destination
+        self._num_ctx = None if destination.cloud else num_ctx
+        self._context: int | None = None
+        self._asked_for_context = destination.cloud
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: ModelInput,  # noqa: A002 - the SDK's name
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> ModelResponse:
+        """Return the whole answer. It is read as a stream: Ollama's plain reply drops text."""
+        events = self.stream_response(
+            system_instructions,
+            input,
+            model_settings,
+            tools,
+            output_schema,
+            handoffs,
+            tracing,
+            previous_response_id,
+            conversation_id,
+            prompt,
+        )
+        final = [event.response async for event in events if event.type == "response.completed"]
+        return _model_response(final[0])
+
+    async def stream_response(
+        self,
+        system_instructions: str | None,
+        input: ModelInput,  # noqa: A002 - the SDK's name
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """Yield the events of the answer.
+
+        Raises:
+            UserError: The call asks for something that Ollama would silently ignore.
+            ModelBehaviorError: The answer or the prompt was cut, or there is no final answer.
+        """
+        _refuse_stored(previous_response_id, conversation_id, prompt)
+        events = super().stream_response(
+            system_instructions,
+            for_ollama(input),
+            model_settings,
+            tools_for_ollama(tools),
+            output_schema,
+            handoffs_for_ollama(handoffs),
+            tracing,
+        )
+        ids, finished = OwnIds(), False
+        with ollama_words(self._destination):
+            await self._set_context()
+            async with aclosing(whole_answer(events)) as answer:
+                async for event in answer:
+                    ids.rename(event)
+                    if isinstance(event, ResponseCompletedEvent):
+                        finished = True
+                        words = count_words(system_instructions, input)
+                        await self._check(event.response, words, model_settings.max_tokens)
+                    yield event
+        if not finished:
+            raise ModelBehaviorError(
+                f"{self.model} at {self._destination.root} stopped without a final answer; "
+                "what it said so far does not count."
+            )
+
+    async def _set_context(self) -> None:
+        if self._num_ctx is not None:
+            root = self._destination.root
+            derived = await model_with_context(
+                self._get_client(), root, self._destination.model, self._num_ctx
+            )
+            self.model, self._num_ctx = derived, None
+
+    async def _check(self, response: Response, words: int, max_tokens: int | None) -> None:
+        if not self._asked_for_context:
+            self._asked_for_context = True
+            root = self._destination.root
+            self._context = await loaded_context(self._get_client(), root, str(self.model))
+        usage = response.usage
+        if usage is None:
+            return
+        refuse_cut(
+            model=str(self.model),
+            words=words,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            context=self._context,
+        )
+        if max_tokens is not None and usage.output_tokens >= max_tokens:
+            raise ModelBehaviorError(
+                f"The answer of {self.model} reached max_tokens ({max_tokens}) and was cut there. "
+                "Ollama calls such an answer complete."
+            )
+
+
+def _refuse_stored(previous: str | None, conversation: str | None, prompt: object) -> None:
+    asked = {
+        "previous_response_id": previous,
+        "conversation_id": conversation,
+        "prompt": prompt,
+    }
+    for name, value in asked.items():
+        if value is not None:
+            raise UserError(
+                f"{name} is set, and Ollama stores nothing: it would answer without that "
+                "part of the conversation. Send the whole input, or use a session."
+            )
+
+
+def _model_response(response: Response) -> ModelResponse:
+    usage = Usage(requests=1)
+    if response.usage is not None:
+        usage = Usage(
+            requests=1,
+            input_tokens=response.usage.input_tokens,
+            output_tokens=response.usage.output_tokens,
+            total_tokens=response.usage.total_tokens,
+            input_tokens_details=response.usage.input_tokens_details,
+            output_tokens_details=response.usage.output_tokens_details,
+        )
+    return ModelResponse(output=response.output, usage=usage, response_id=response.id)

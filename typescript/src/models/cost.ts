@@ -1,0 +1,42 @@
+/** What a model call costs, from the price table that genai-prices carries. */
+
+import { calcPrice } from '@pydantic/genai-prices';
+import genaiPrices from '@pydantic/genai-prices/package.json' with { type: 'json' };
+
+/** The tokens of one call. */
+export type PricedTokens = {
+  /** All tokens read, those from the cache included. */
+  inputTokens: number;
+  /** All tokens written, reasoning included. */
+  outputTokens: number;
+  /** How many of the tokens read came from the cache (0). */
+  cachedTokens?: number | undefined;
+  /** Whether the model ran on a host of one's own, which costs nothing (false). */
+  local?: boolean | undefined;
+};
+
+/** The price of a call and where it comes from. */
+export type Price = {
+  /** US dollars with nine places, or null where no price is known. */
+  amount: string | null;
+  /** The price table, for example "genai-prices 0.1.8". */
+  table: string;
+};
+
+/**
+ * What a call costs. A price that is not known is null and never an error.
+ *
+ * @param provider - "openai" or "ollama".
+ * @param model - The model's name as the provider knows it, for example "gpt-4.1".
+ */
+export function price(provider: string, model: string, tokens: PricedTokens): Price {
+  const table = `genai-prices ${genaiPrices.version}`;
+  if (tokens.local) return { amount: (0).toFixed(9), table };
+  const usage = {
+    input_tokens: tokens.inputTokens,
+    output_tokens: tokens.outputTokens,
+    cache_read_tokens: tokens.cachedTokens ?? 0,
+  };
+  const found = calcPrice(usage, model, { providerId: provider });
+  return { amount: found ? found.total_price.toFixed(9) : null, table };
+}
