@@ -1,1 +1,1 @@
-"""Timestep."""
+"""Agents that outlive their process and their language."""

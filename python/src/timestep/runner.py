@@ -131,11 +131,11 @@ async def _resuming(
         with writing_under_claim(claim.token), claim.renewed(on_loss=task.cancel):
             yield
     except asyncio.CancelledError:
-        if claim.held:
-            await _keep_progress(saved, claim, state)
-            raise
-        task.uncancel()
-        raise lost(claim) from None
+        if claim.is_lost:
+            task.uncancel()
+            raise lost(claim) from None
+        await _keep_progress(saved, claim, state)
+        raise
     except BaseException:
         await _keep_progress(saved, claim, state)
         raise
@@ -154,9 +154,9 @@ async def _resume_streamed(
     try:
         processed = await _processed(result, processor)
     except asyncio.CancelledError:
-        if claim.held:
-            raise
-        raise lost(claim) from None
+        if claim.is_lost:
+            raise lost(claim) from None
+        raise
     if result.is_complete:
         await settled
     return processed

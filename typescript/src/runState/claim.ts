@@ -32,7 +32,10 @@ export class Claim {
   readonly sessionId: string;
   readonly token: string;
   version: number;
+  /** Whether this process may still save under the claim. */
   held = true;
+  /** Whether the claim went to another process, or could not be renewed in time. */
+  isLost = false;
   readonly #database: Database;
 
   private constructor(database: Database, sessionId: string, version: number, token: string) {
@@ -80,8 +83,9 @@ export class Claim {
     const timer = setInterval(async () => {
       if (await this.#renew()) {
         renewedAt = performance.now();
-      } else if (!this.held || performance.now() - renewedAt > LEASE_SECONDS * 1000) {
+      } else if (this.isLost || performance.now() - renewedAt > LEASE_SECONDS * 1000) {
         this.held = false;
+        this.isLost = true;
         clearInterval(timer);
         onLoss();
       }
@@ -96,8 +100,8 @@ export class Claim {
         'select timestep.renew_run_state_claim_v1($1, $2) as renewed',
         [this.token, LEASE_SECONDS],
       );
-      if (!row?.renewed) this.held = false;
-      return this.held;
+      if (!row?.renewed && this.held) this.isLost = true;
+      return row?.renewed ?? false;
     } catch (error) {
       // An unreachable database may be back before the lease ends.
       warn(`session ${this.sessionId}: lease not renewed: ${error}`, 'TIMESTEP_LEASE');

@@ -45,7 +45,8 @@ class Claim:
     session_id: str
     version: int
     token: str
-    held: bool = True
+    held: bool = True  # whether this process may still save under the claim
+    is_lost: bool = False  # whether it went to another process, or was not renewed in time
 
     @classmethod
     async def take(cls, database: Database, session_id: str, version: int) -> "Claim":
@@ -91,8 +92,8 @@ class Claim:
             while not ended.wait(RENEW_SECONDS):
                 if self._renew():
                     renewed_at = time.monotonic()
-                elif not self.held or time.monotonic() - renewed_at > LEASE_SECONDS:
-                    self.held = False
+                elif self.is_lost or time.monotonic() - renewed_at > LEASE_SECONDS:
+                    self.held, self.is_lost = False, True
                     loop.call_soon_threadsafe(on_loss)
                     return
 
@@ -113,9 +114,10 @@ class Claim:
         except Exception as error:  # noqa: BLE001 - an unreachable database may be back before the lease ends
             logger.warning("session %s: lease not renewed: %s", self.session_id, error)
             return False
-        if not rows[0]["renewed"]:
-            self.held = False
-        return self.held
+        renewed = bool(rows[0]["renewed"])
+        if not renewed and self.held:
+            self.is_lost = True
+        return renewed
 
 
 def conflict(session_id: str, version: int | None, why: str, action: str) -> StateConflictError:

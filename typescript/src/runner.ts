@@ -1,0 +1,196 @@
+/**
+ * Run an agent, from its input or from a saved state, and leave nothing half-done.
+ *
+ * A state that was saved or loaded is claimed before it runs (runState/claim.ts). Where the run stops
+ * decides what becomes of the claim:
+ *
+ * - finished: the saved version is done;
+ * - paused again, or stopped by an error: the state it stopped in is saved as the next version;
+ * - the process died: the claim runs out, and the version can be resumed again.
+ */
+
+import {
+  type Agent,
+  type AgentInputItem,
+  type IndividualRunOptions,
+  type ModelProvider,
+  type RunConfig,
+  Runner,
+  type RunResult,
+  RunState,
+  type Session as SessionProtocol,
+  StreamedRunResult,
+} from '@openai/agents';
+import { warn } from './logger.ts';
+import { MultiModelProvider } from './models/index.ts';
+import { type Claim, lost } from './runState/claim.ts';
+import { inputItems } from './runState/items.ts';
+import { type SavedVersion, savedVersion } from './runState/store.ts';
+import { writingUnderClaim } from './session.ts';
+
+type AnyAgent = Agent<any, any>;
+type AnyRunState = RunState<any, any>;
+type SDKResult = RunResult<any, any> | StreamedRunResult<any, any>;
+
+/** A text, items (of the SDK or of the Responses API), or a saved or loaded state. */
+export type RunInput = string | AgentInputItem[] | Record<string, unknown>[] | AnyRunState;
+
+/** Called with the result of a run; see {@link runAgent}. */
+export type ResultProcessor = (result: any) => unknown;
+
+/** What the SDK's `run` takes beside agent, input, session and stream, with its own defaults. */
+export type RunOptions = Omit<IndividualRunOptions<any, any>, 'stream' | 'session'> & {
+  /** Settings of the SDK's `Runner`. */
+  runConfig?: Partial<RunConfig>;
+  /** A runner of your own, for listeners (`runner.on(…)`); `runConfig` is then not used. */
+  runner?: Runner;
+};
+
+/**
+ * Consumes the stream, if there is one, and returns the result when the run has ended.
+ *
+ * @throws What the run raised, unchanged.
+ */
+export async function defaultResultProcessor<T extends SDKResult>(result: T): Promise<T> {
+  if (result instanceof StreamedRunResult) {
+    for await (const _ of result) {
+      // Events are for processors that look at them.
+    }
+    await result.completed;
+  }
+  return result;
+}
+
+/**
+ * Run the agent and return the SDK's own result.
+ *
+ * A state that was saved or loaded with `RunStateStore` is claimed first, so that it is resumed once;
+ * when the run pauses again or fails, the state it stopped in is saved by itself.
+ *
+ * @param agent The agent to start with.
+ * @param runInput A text, items, or a loaded state.
+ * @param session Any session of the SDK or Timestep's `Session`; history is read from it and new
+ *   items are added. Default: no history.
+ * @param stream Whether the model's answer is streamed. Default: false.
+ * @param resultProcessor Called with the result and awaited. What it returns is returned, or the
+ *   result where it returns nothing. `null` skips it: a streamed result comes back while the run
+ *   goes on. Default: {@link defaultResultProcessor}.
+ * @param modelProvider Where model names lead. Default: the run config's own, else
+ *   `new MultiModelProvider()`, for which `ollama/…` is Ollama and the rest OpenAI.
+ * @param options What the SDK's `run` takes: `context`, `maxTurns`, `signal`, …
+ * @returns `RunResult`, or `StreamedRunResult` with `stream`.
+ * @throws StateConflictError when another process resumed this saved state first, or took it over.
+ * @throws Errors of the SDK, the model client and the tools, unchanged.
+ */
+export async function runAgent(
+  agent: AnyAgent,
+  runInput: RunInput,
+  session?: SessionProtocol,
+  stream: boolean = false,
+  resultProcessor: ResultProcessor | null = defaultResultProcessor,
+  modelProvider?: ModelProvider,
+  options: RunOptions = {},
+): Promise<any> {
+  const { runConfig, runner = runnerFor(runConfig, modelProvider), ...sdkOptions } = options;
+  const input = Array.isArray(runInput) ? inputItems(runInput) : runInput;
+  const start = (signal = sdkOptions.signal): Promise<SDKResult> =>
+    runner.run(agent, input, {
+      ...sdkOptions,
+      ...(signal && { signal }),
+      ...(session && { session }),
+      stream,
+    } as IndividualRunOptions<any, any>) as Promise<SDKResult>;
+  const saved = runInput instanceof RunState ? savedVersion(runInput) : undefined;
+  if (!saved) return processed(await start(), resultProcessor);
+  const resumption = await Resumption.begin(saved, runInput as AnyRunState);
+  const result = await resumption.run(start, sdkOptions.signal);
+  const answer = await resumption.explaining(processed(result, resultProcessor));
+  if (resumption.ended) await resumption.settled;
+  return answer;
+}
+
+/** One try at resuming a saved version: holds the claim until the run has stopped. */
+class Resumption {
+  /** Whether the run has stopped. */
+  ended = false;
+  /** Fulfilled when what the run came to is saved and the claim is let go of. */
+  settled: Promise<void> = Promise.resolve();
+  readonly #saved: SavedVersion;
+  readonly #state: AnyRunState;
+  readonly #claim: Claim;
+
+  private constructor(saved: SavedVersion, state: AnyRunState, claim: Claim) {
+    this.#saved = saved;
+    this.#state = state;
+    this.#claim = claim;
+  }
+
+  static async begin(saved: SavedVersion, state: AnyRunState): Promise<Resumption> {
+    return new Resumption(saved, state, await saved.store.claim(saved, state));
+  }
+
+  /** Start the run; it is given a signal that also fires when the claim is lost. */
+  async run(
+    start: (signal: AbortSignal) => Promise<SDKResult>,
+    signal: AbortSignal | undefined,
+  ): Promise<SDKResult> {
+    const loss = new AbortController();
+    const stopRenewing = this.#claim.renewed(() => loss.abort());
+    const either = signal ? AbortSignal.any([signal, loss.signal]) : loss.signal;
+    const running = writingUnderClaim(this.#claim.token, () => start(either));
+    const stopped = running.then((result) => 'completed' in result && result.completed);
+    this.settled = stopped
+      .finally(() => {
+        this.ended = true;
+        stopRenewing();
+      })
+      .then(
+        () => this.#settle(),
+        () => this.#keepProgress(),
+      );
+    this.settled.catch((error) => warn(`${error}`, 'TIMESTEP_NOT_SETTLED'));
+    return this.explaining(running);
+  }
+
+  /** The outcome; an error that only came of a lost claim says so, once progress is saved. */
+  async explaining<T>(outcome: Promise<T>): Promise<T> {
+    try {
+      return await outcome;
+    } catch (error) {
+      if (this.ended) await this.settled;
+      throw this.#claim.isLost ? lost(this.#claim) : error;
+    }
+  }
+
+  async #settle(): Promise<void> {
+    await this.#saved.store.settle(this.#state, this.#claim);
+  }
+
+  /** Save the state a failed run stopped in: calls that ran must not run again. */
+  async #keepProgress(): Promise<void> {
+    try {
+      await this.#saved.store.settle(this.#state, this.#claim, { failed: true });
+    } catch (error) {
+      warn(
+        `session ${this.#saved.sessionId}: the state in which the run failed could not be saved; ` +
+          `version ${this.#claim.version} can be resumed again when its claim has run out: ${error}`,
+        'TIMESTEP_NOT_SETTLED',
+      );
+    }
+  }
+}
+
+async function processed(result: SDKResult, processor: ResultProcessor | null): Promise<any> {
+  if (processor === null) return result;
+  return (await processor(result)) ?? result;
+}
+
+function runnerFor(
+  runConfig: Partial<RunConfig> = {},
+  modelProvider: ModelProvider | undefined,
+): Runner {
+  return new Runner({
+    ...runConfig,
+    modelProvider: modelProvider ?? runConfig.modelProvider ?? new MultiModelProvider(),
+  });
+}
