@@ -8,9 +8,6 @@ import { passwordFor } from './passwords.ts';
 import { encryptions } from './tls.ts';
 import { types } from './values.ts';
 
-/** How long a named server may take, in milliseconds, when its URL sets no limit. */
-const CONNECT_TIMEOUT_MS = 10_000;
-
 /** What a pool needs to open the same kind of connection again. */
 export interface Route {
   readonly address: Address;
@@ -25,18 +22,13 @@ export interface Connected {
 /** Connects, or raises DatabaseUnavailableError. `source` says in messages who named the server. */
 export async function connect(
   address: Address,
-  { source, timeoutMs = timeoutOf(address) }: { source: string; timeoutMs?: number },
+  { source, timeoutMs = address.timeoutMs }: { source: string; timeoutMs?: number },
 ): Promise<Connected> {
   try {
     return await tryConnect(address, timeoutMs);
   } catch (error) {
     throw unavailable(error, { address, source, timeoutMs });
   }
-}
-
-/** The time limit for one connection: the URL's, else 10 seconds. */
-export function timeoutOf(address: Address): number {
-  return address.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
 }
 
 /** Connects within the limit, TLS retry included, raising whatever the driver raises. */
@@ -55,8 +47,7 @@ export async function tryConnect(address: Address, timeoutMs: number): Promise<C
 export function clientOptions({ address, ssl }: Route): pg.ClientConfig {
   const { host, port, user, database, parameters } = address;
   return {
-    fallback_application_name: 'timestep',
-    ...parameters,
+    ...passedOn(parameters),
     host,
     port,
     user,
@@ -66,6 +57,23 @@ export function clientOptions({ address, ssl }: Route): pg.ClientConfig {
     password: () => passwordFor(address),
     keepAlive: true,
     types,
+  };
+}
+
+/** The parameters that pg knows by libpq's name; the others are about TLS or have no counterpart. */
+function passedOn(parameters: ReadonlyMap<string, string>): pg.ClientConfig {
+  const {
+    options,
+    application_name,
+    fallback_application_name = 'timestep',
+  } = Object.fromEntries(parameters);
+  const binding = parameters.get('channel_binding');
+  return {
+    fallback_application_name,
+    ...(options && { options }),
+    ...(application_name && { application_name }),
+    ...(binding && { enableChannelBinding: binding !== 'disable' }),
+    ...(parameters.get('sslnegotiation') === 'direct' && { sslnegotiation: 'direct' }),
   };
 }
 

@@ -3,6 +3,7 @@
 import { DatabaseUnavailableError, TimestepError } from '../errors.ts';
 import { type Address, endpoint } from './address.ts';
 import { NoPassword } from './passwords.ts';
+import { sslModeOf } from './tls.ts';
 
 /** The connection is gone, as against a statement that the server refused. */
 const DROPPED = new Set([
@@ -87,10 +88,10 @@ export function describe(error: unknown, address: Address, timeoutMs: number): s
   return `${place}: ${describeMessage(messageOf(error), address)}`;
 }
 
-function describeMessage(message: string, { sslMode, user }: Address): string {
+function describeMessage(message: string, address: Address): string {
   if (/does not support SSL/.test(message))
-    return `it has no TLS, which sslmode=${sslMode} demands`;
-  if (/SCRAM|SASL/.test(message)) return `it refused the password of user '${user}'`;
+    return `it has no TLS, which sslmode=${sslModeOf(address)} demands`;
+  if (/SCRAM|SASL/.test(message)) return `it refused the password of user '${address.user}'`;
   if (/Connection terminated|establishing an SSL|invalid response|unknown message/i.test(message))
     return 'what answers there is not PostgreSQL, or closed the connection at once; correct host and port';
   return message;

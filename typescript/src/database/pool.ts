@@ -3,7 +3,7 @@
 import pg from 'pg';
 import { DatabaseUnavailableError } from '../errors.ts';
 import { info } from '../logger.ts';
-import { clientOptions, type Route, timeoutOf } from './connect.ts';
+import { clientOptions, type Route } from './connect.ts';
 import { isDropped, unavailable } from './failure.ts';
 import { migrate } from './migrate.ts';
 import { type DatabaseLocation, locate, type Server } from './server.ts';
@@ -89,7 +89,7 @@ export class DatabasePool {
     return unavailable(error, {
       address,
       source: this.#server.source,
-      timeoutMs: timeoutOf(address),
+      timeoutMs: address.timeoutMs,
     });
   }
 
@@ -107,7 +107,10 @@ async function prepare(server: Server): Promise<{ route: Route; location: Databa
     const { rows } = await client.query(
       `select split_part(current_setting('server_version'), ' ', 1) as version`,
     );
-    const location = locate({ route, version: rows[0].version, source: server.source });
+    const location = locate(route, {
+      version: rows[0].version,
+      source: server.source,
+    });
     await migrate(client, location.display);
     return { route, location };
   } finally {
