@@ -112,48 +112,48 @@ async def run_agent(
     saved = saved_version(run_input) if isinstance(run_input, RunState) else None
     if saved is None:
         return await _processed(await _started(start), result_processor)
-    claim = await saved.store.claim(saved, cast("RunState[Any, Any]", run_input))
+    state = cast("RunState[Any, Any]", run_input)
+    claimed = await saved.store.claim(saved, state)
     if stream:
-        return await _resume_streamed(start, saved, claim, result_processor)
-    async with _resuming(saved, claim, cast("RunState[Any, Any]", run_input)):
+        return await _resume_streamed(start, claimed, result_processor)
+    async with _resuming(claimed, state):
         result = cast("RunResult", await start())
-    await saved.store.settle(result.to_state(), claim, bind_also=result.context_wrapper)
+    await claimed.store.settle(result.to_state(), claimed)
     return await _processed(result, result_processor)
 
 
 @asynccontextmanager
-async def _resuming(
-    saved: SavedVersion, claim: Claim, state: RunState[Any, Any]
-) -> AsyncGenerator[None]:
+async def _resuming(saved: SavedVersion, state: RunState[Any, Any]) -> AsyncGenerator[None]:
     """Hold the claim while the block runs; where it fails, save the state that it stopped in."""
+    claim = cast("Claim", saved.claim)
     task = cast("asyncio.Task[Any]", asyncio.current_task())
     try:
         with writing_under_claim(claim.token), claim.renewed(on_loss=task.cancel):
             yield
-    except asyncio.CancelledError:
-        if claim.is_lost:
+    except BaseException as error:
+        if claim.is_lost and isinstance(error, asyncio.CancelledError):
             task.uncancel()
             raise lost(claim) from None
-        await _keep_progress(saved, claim, state)
-        raise
-    except BaseException:
-        await _keep_progress(saved, claim, state)
+        await _keep_progress(state, saved)
         raise
 
 
 async def _resume_streamed(
-    start: Callable[[], Any], saved: SavedVersion, claim: Claim, processor: ResultProcessor | None
+    start: Callable[[], Any], saved: SavedVersion, processor: ResultProcessor | None
 ) -> Any:
+    claim = cast("Claim", saved.claim)
     with writing_under_claim(claim.token):
         result = cast("RunResultStreaming", start())
-    settled = asyncio.create_task(_settle_when_ended(result, saved, claim))
+    settled = asyncio.create_task(_settle_when_ended(result, saved))
     _settling.add(settled)
     settled.add_done_callback(_settling.discard)
     if processor is None:
         return result
     try:
         processed = await _processed(result, processor)
-    except asyncio.CancelledError:
+    except BaseException:
+        if result.is_complete:
+            await settled
         if claim.is_lost:
             raise lost(claim) from None
         raise
@@ -162,32 +162,31 @@ async def _resume_streamed(
     return processed
 
 
+# The event loop holds tasks only weakly.
 _settling: set[asyncio.Task[None]] = set()
 
 
-async def _settle_when_ended(
-    result: RunResultStreaming, saved: SavedVersion, claim: Claim
-) -> None:
+async def _settle_when_ended(result: RunResultStreaming, saved: SavedVersion) -> None:
     """Wait for the run behind a stream to end and let go of its claim."""
     run = cast("asyncio.Task[Any]", result.run_loop_task)
-    with claim.renewed(on_loss=result.cancel):
+    with cast("Claim", saved.claim).renewed(on_loss=result.cancel):
         await asyncio.wait([run])
     if run.cancelled() or run.exception() is not None:
-        await _keep_progress(saved, claim, result.to_state())
-        return
-    await saved.store.settle(result.to_state(), claim, bind_also=result.context_wrapper)
+        await _keep_progress(result.to_state(), saved)
+    else:
+        await saved.store.settle(result.to_state(), saved)
 
 
-async def _keep_progress(saved: SavedVersion, claim: Claim, state: RunState[Any, Any]) -> None:
+async def _keep_progress(state: RunState[Any, Any], saved: SavedVersion) -> None:
     """Save the state a failed run stopped in: calls that ran must not run again."""
     try:
-        await saved.store.settle(state, claim, failed=True)
+        await saved.store.settle(state, saved, failed=True)
     except Exception:
         logger.exception(
             "session %s: the state in which the run failed could not be saved; version %s can be"
             " resumed again when its claim has run out",
             saved.session_id,
-            claim.version,
+            saved.version,
         )
 
 

@@ -3,34 +3,55 @@
 import hashlib
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from agents import Agent, RunState
 
 from timestep import documents
 from timestep.database import Database, open_database
 from timestep.errors import ConfigurationError, NotPortableError, RunStateNotFoundError
-from timestep.run_state import native
+from timestep.run_state import native, record
 from timestep.run_state.approvals import PendingApproval, pending_approvals
 from timestep.run_state.claim import Claim, conflict
-from timestep.run_state.from_envelope import from_envelope
-from timestep.run_state.to_envelope import to_envelope
+from timestep.run_state.translation import from_envelope, to_envelope
 
 logger = logging.getLogger("timestep")
 
 _BINDING = "_timestep_saved_version"
+_SAVE = f"select * from timestep.save_run_state_v1({', '.join(['%s'] * 26)})"
 
 
 @dataclass(frozen=True)
 class SavedVersion:
-    """Which saved version a state in memory is, and who saved or loaded it."""
+    """Which saved version a state in memory is, and who saved or loaded it.
+
+    It is kept on the state's context wrapper, which the SDK hands on from a state to the run that
+    resumes it, to the result, and to every state made from that.
+    """
 
     store: "RunStateStore"
     session_id: str
     version: int
     claim: Claim | None = None
+    envelope: record.Envelope | None = None  # what it was loaded from: unknown fields are kept
+
+    def expected(self) -> tuple[int | None, str | None]:
+        """Return the version that a save continues (None: a new run), and the claim's token."""
+        if self.claim is None or self.claim.is_lost:
+            return self.version or None, None
+        return self.claim.version, self.claim.token if self.claim.held else None
+
+
+def saved_version(state: RunState[Any, Any]) -> SavedVersion | None:
+    """Return the saved version that a state in memory is; None if it was never saved or loaded."""
+    return getattr(state._context, _BINDING, None)
+
+
+def remember_saved(wrapper: object, saved: SavedVersion) -> None:
+    """Note on a run's context wrapper which saved version it continues."""
+    setattr(wrapper, _BINDING, saved)
 
 
 class RunStateStore:
@@ -71,6 +92,7 @@ class RunStateStore:
         self.agent = agent
         self.session_id = session_id or str(uuid.uuid4())
         self._connection_string = connection_string
+        self._database: Database | None = None
         self._context_serializer = context_serializer
         self._context_deserializer = context_deserializer
 
@@ -90,15 +112,11 @@ class RunStateStore:
             raise ConfigurationError(
                 f"save() takes a RunState, but got {type(state).__name__}: pass result.to_state()."
             )
-        bound = _binding(state)
-        if bound and bound.session_id != self.session_id:
-            bound = None
-        claim = bound.claim if bound and bound.claim and bound.claim.held else None
-        expected = claim.version if claim else bound.version if bound else None
-        version = await self._insert(state, expected=expected, claim=claim, keep=claim is not None)
-        if claim:
-            claim.version = version
-        bind(state, SavedVersion(self, self.session_id, version, claim))
+        saved = saved_version(state)
+        if saved is None or saved.session_id != self.session_id:
+            saved = SavedVersion(self, self.session_id, version=0)
+        version = await self._insert(state, saved, keep=True)
+        remember_saved(state._context, replace(saved, store=self, version=version))
         return version
 
     async def load(self, *, version: int | None = None, context: Any = None) -> RunState[Any, Any]:
@@ -115,27 +133,27 @@ class RunStateStore:
             AgentMismatchError: An agent or tool that the run needs is missing or changed.
             NotPortableError: The other language wrote it and this one cannot continue it.
         """
-        database = await self._database()
-        rows = await database.fetch(
-            "select version, status, writer_language, native_schema_version,"
-            " not_portable_reason, native from timestep.run_states where session_id = %s"
-            " and version = coalesce(%s, (select max(version) from timestep.run_states"
-            " where session_id = %s))",
-            self.session_id,
-            version,
-            self.session_id,
-            repeatable=True,
-        )
-        if not rows or (rows[0]["status"] == "done" and version is None):
-            raise self._not_found(database, version, ended=bool(rows))
-        row = rows[0]
-        state = await (self._from_native if self._reads(row) else self._from_envelope)(row, context)
-        bind(state, SavedVersion(self, self.session_id, row["version"]))
+        database = await self._open()
+        row = await self._row(database, version)
+        if row is None or (row["status"] == "done" and version is None):
+            raise self._not_found(database, version, ended=row is not None)
+        saved = SavedVersion(self, self.session_id, row["version"])
+        if row["native"] is not None:
+            state = await self._from_native(row["native"], context)
+        else:
+            saved = replace(saved, envelope=self._envelope(row))
+            state = await from_envelope(
+                saved.envelope,
+                self.agent,
+                context_override=context,
+                context_deserializer=self._context_deserializer,
+            )
+        remember_saved(state._context, saved)
         return state
 
     async def clear(self) -> None:
         """Remove every saved version of the session, its approvals with them."""
-        database = await self._database()
+        database = await self._open()
         await database.fetch(
             "delete from timestep.run_states where session_id = %s",
             self.session_id,
@@ -144,6 +162,9 @@ class RunStateStore:
 
     async def close(self) -> None:
         """Let go of the database. The store may be used again and opens it anew."""
+        if self._database is not None:
+            database, self._database = self._database, None
+            await database.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -156,31 +177,60 @@ class RunStateStore:
     ) -> None:
         await self.close()
 
-    async def settle(self, state: RunState[Any, Any], claim: Claim) -> None:
-        """Save the state in which a resumed run stopped, and let go of the claim."""
-        claim.version = await self._insert(state, expected=claim.version, claim=claim, keep=False)
-        claim.held = False
-        bind(state, SavedVersion(self, self.session_id, claim.version))
+    async def claim(self, saved: SavedVersion, state: RunState[Any, Any]) -> SavedVersion:
+        """Claim the version that the state is and note the decisions taken on it.
 
-    async def claim(self, saved: SavedVersion) -> Claim:
-        """Claim the version for a run and note the decisions taken on it."""
-        return await Claim.take(await self._database(), saved.session_id, saved.version)
+        Raises:
+            StateConflictError: It cannot be resumed (any more).
+        """
+        database = await self._open()
+        claim = await Claim.take(database, saved.session_id, saved.version)
+        decided = [(i, a) for i, a in enumerate(pending_approvals(state), start=1) if a.decision]
+        await database.fetch(
+            "select timestep.record_decisions_v1(%s, %s, %s, %s, %s)",
+            saved.session_id,
+            saved.version,
+            [position for position, _ in decided],
+            [approval.decision for _, approval in decided],
+            [approval.message and documents.without_nul(approval.message) for _, approval in decided],
+            repeatable=True,
+        )
+        claimed = replace(saved, claim=claim)
+        remember_saved(state._context, claimed)
+        return claimed
+
+    async def settle(
+        self, state: RunState[Any, Any], saved: SavedVersion, *, failed: bool = False
+    ) -> None:
+        """Let go of the claim when the run has stopped; save the state unless it has finished."""
+        claim = cast("Claim", saved.claim)
+        blob = self._blob(state)
+        if native.run_status(blob) == "terminal" and not failed:
+            await claim.end("done")
+            return
+        await self._insert(state, saved, keep=False, blob=blob)
+        claim.held = False
 
     async def _insert(
-        self, state: RunState[Any, Any], *, expected: int | None, claim: Claim | None, keep: bool
+        self,
+        state: RunState[Any, Any],
+        saved: SavedVersion,
+        *,
+        keep: bool,
+        blob: dict[str, Any] | None = None,
     ) -> int:
-        blob = native.scrub(state.to_json(context_serializer=self._context_serializer))
-        envelope, reason = self._portable(state, blob)
+        blob = blob or self._blob(state)
+        envelope, reason = self._portable(state, blob, saved.envelope)
         text = documents.dump(blob)
+        expected, token = saved.expected()
         usage = state._context.usage
-        approvals = pending_approvals(state)
-        database = await self._database()
+        database = await self._open()
         rows = await database.fetch(
-            f"select * from timestep.save_run_state_v1({', '.join(['%s'] * 26)})",
+            _SAVE,
             self.session_id,
             expected,
-            claim.token if claim else None,
-            keep,
+            token,
+            keep and token is not None,
             native.run_status(blob),
             documents.without_nul(native.agent_name(blob)),
             native.turn(blob),
@@ -195,18 +245,28 @@ class RunStateStore:
             native.SDK_VERSION,
             native.schema_version(blob),
             hashlib.sha256(text.encode()).hexdigest(),
-            *_columns(approvals),
+            *_columns(pending_approvals(state)),
             repeatable=True,
         )
         if rows[0]["conflict"]:
             raise conflict(self.session_id, expected, rows[0]["conflict"], "save")
-        return rows[0]["version"]
+        version = rows[0]["version"]
+        if token is not None:
+            cast("Claim", saved.claim).version = version
+        return version
+
+    def _blob(self, state: RunState[Any, Any]) -> dict[str, Any]:
+        return native.scrub(state.to_json(context_serializer=self._context_serializer))
 
     def _portable(
-        self, state: RunState[Any, Any], blob: dict[str, Any]
+        self, state: RunState[Any, Any], blob: dict[str, Any], previous: record.Envelope | None
     ) -> tuple[str | None, str | None]:
+        """Return the document for both languages, or else the reason why there is none."""
         try:
-            envelope = to_envelope(state, blob, context_serializer=self._context_serializer)
+            envelope = to_envelope(
+                state, blob, context_serializer=self._context_serializer, previous=previous
+            )
+            return record.encode(envelope), None
         except NotPortableError as error:
             logger.warning(
                 "session %s: saved for Python only, the other language cannot resume it: %s",
@@ -214,15 +274,47 @@ class RunStateStore:
                 error,
             )
             return None, documents.without_nul(str(error))
-        return documents.dump(envelope), None
 
-    def _reads(self, row: dict[str, Any]) -> bool:
-        return row["writer_language"] == "python" and native.is_readable(
-            row["native_schema_version"]
+    async def _row(self, database: Database, version: int | None) -> dict[str, Any] | None:
+        """Return the version's row, with the native document only if this SDK reads it."""
+        rows = await database.fetch(
+            "select version, status, writer_language, not_portable_reason,"
+            " case when mine then native end as native, case when not mine then envelope end"
+            " as envelope from (select *, writer_language = 'python'"
+            " and native_schema_version = any(%s) as mine from timestep.run_states) as states"
+            " where session_id = %s and version = coalesce(%s,"
+            " (select max(version) from timestep.run_states where session_id = %s))",
+            sorted(native.READABLE_NATIVE_VERSIONS),
+            self.session_id,
+            version,
+            self.session_id,
+            repeatable=True,
+        )
+        return rows[0] if rows else None
+
+    async def _from_native(self, text: str, context: Any) -> RunState[Any, Any]:
+        blob = cast("dict[str, Any]", documents.load(text))
+        check_names(blob, self.agent)
+        return await RunState.from_json(
+            self.agent,
+            blob,
+            context_override=context,
+            context_deserializer=self._context_deserializer,
         )
 
-    async def _database(self) -> Database:
-        return await open_database(self._connection_string)
+    def _envelope(self, row: dict[str, Any]) -> record.Envelope:
+        if row["envelope"] is None:
+            raise NotPortableError(
+                f"Version {row['version']} of the run of session {self.session_id} was saved by"
+                f" {row['writer_language']} and cannot be resumed here:"
+                f" {row['not_portable_reason']}"
+            )
+        return record.decode(row["envelope"])
+
+    async def _open(self) -> Database:
+        if self._database is None:
+            self._database = await open_database(self._connection_string)
+        return self._database
 
     def _not_found(
         self, database: Database, version: int | None, *, ended: bool
@@ -233,3 +325,17 @@ class RunStateStore:
             f"No saved {what} waits for session {self.session_id}: {found} in"
             f" {database.location.display}. Check the session id and the database."
         )
+
+
+def _columns(approvals: list[PendingApproval]) -> list[list[str | None]]:
+    """Return the approvals as the parallel arrays that the SQL function takes."""
+    return [
+        [a.kind for a in approvals],
+        [documents.without_nul(a.agent) for a in approvals],
+        [documents.without_nul(a.tool) for a in approvals],
+        [a.call_id and documents.without_nul(a.call_id) for a in approvals],
+        [documents.without_nul(a.arguments) for a in approvals],
+        [hashlib.sha256(a.arguments.encode("utf-8", "surrogatepass")).hexdigest() for a in approvals],
+        [a.decision for a in approvals],
+        [a.message and documents.without_nul(a.message) for a in approvals],
+    ]
