@@ -20,6 +20,10 @@ export class Memory {
     }
   }
 
+  get conversationCount(): number {
+    return this.#conversations.size;
+  }
+
   addConversation(id: string, items: Json[]): void {
     this.#conversations.set(id, items);
   }

@@ -5,8 +5,8 @@ import { deterministicId } from './ids.ts';
 import { completeItems, type OutputItem } from './items.ts';
 import { type Json, type JsonObject, listOf, objectOf, textOf } from './json.ts';
 import { inputItems } from './memory.ts';
-import type { Call, Dialect, Turn } from './model.ts';
-import { openaiScriptId } from './openaiKey.ts';
+import type { Dialect, Turn } from './model.ts';
+import { admitToOpenai } from './openaiKey.ts';
 import { openaiError } from './refusal.ts';
 import { eventPiece, responseEvents } from './responseEvents.ts';
 import type { Asked } from './scripts.ts';
@@ -14,7 +14,7 @@ import { checkResponsesRequest } from './strict/responses.ts';
 import { completeUsage } from './usage.ts';
 
 export const responsesDialect: Dialect = {
-  scriptId: (call: Call) => openaiScriptId(call),
+  admit: admitToOpenai,
   check: checkResponsesRequest,
   asked: askedOfResponses,
   render: (turn) => renderResponse(turn, outputOf(turn)),

@@ -31,6 +31,8 @@ class Step(TypedDict, total=False):
         hold: The gate at which the request waits until `release`.
         fault: What goes wrong: `status`, `headers`, `body`, `raw`, `cut_after` (bytes),
             `delay_ms`, `hang`, `error_event`.
+        search: What a web search finds, such as `{"web": [{"url": …, "title": …}]}`; such a step
+            answers Firecrawl requests and no others.
         response: Fields that replace those of the response, such as `{"status": "incomplete"}`.
     """
 
@@ -40,6 +42,7 @@ class Step(TypedDict, total=False):
     expect: dict[str, Any]
     hold: str
     fault: dict[str, Any]
+    search: dict[str, Any]
     response: dict[str, Any]
 
 
@@ -110,9 +113,11 @@ class ModelServer:
             _stop(process)
 
     def __enter__(self) -> Self:
+        """Start the server."""
         return self.start()
 
     def __exit__(self, *_: object) -> None:
+        """Stop the server."""
         self.close()
 
     @property

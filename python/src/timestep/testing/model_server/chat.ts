@@ -5,7 +5,7 @@ import { deterministicId } from './ids.ts';
 import { completeItems, type OutputItem } from './items.ts';
 import { type Json, type JsonObject, listOf, objectOf, textOf } from './json.ts';
 import type { Dialect, Turn } from './model.ts';
-import { openaiScriptId } from './openaiKey.ts';
+import { admitToOpenai } from './openaiKey.ts';
 import { openaiError } from './refusal.ts';
 import { chunks } from './responseEvents.ts';
 import type { Asked } from './scripts.ts';
@@ -13,7 +13,7 @@ import { checkChatRequest } from './strict/chat.ts';
 import { completeUsage } from './usage.ts';
 
 export const chatDialect: Dialect = {
-  scriptId: openaiScriptId,
+  admit: admitToOpenai,
   check: checkChatRequest,
   asked: askedOfChat,
   render: (turn) => renderChat(turn, {}),

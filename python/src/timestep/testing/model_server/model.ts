@@ -30,9 +30,10 @@ export interface Turn {
   body: JsonObject;
 }
 
-/** One API: how it names the script, what it refuses, how it writes answers and errors. */
+/** One API: whom it admits, what it refuses, how it writes answers and errors. */
 export interface Dialect {
-  scriptId(call: Call, body: JsonObject): string;
+  /** The script that the caller may use; notes it in the journal. */
+  admit(call: Call, body: JsonObject, scripts: Scripts): Script;
   check(body: JsonObject, script: Script): void;
   asked(body: JsonObject): Asked;
   render(turn: Turn): Answer;
@@ -60,9 +61,8 @@ export async function answerModelCall(
 }
 
 async function takeTurn(dialect: Dialect, call: Call, scripts: Scripts): Promise<Reply> {
-  const body = parse(call);
-  call.entry.script = dialect.scriptId(call, body ?? {});
-  const script = scripts.get(call.entry.script);
+  const body = parseObject(call.text);
+  const script = dialect.admit(call, body ?? {}, scripts);
   if (!body) {
     throw new Refusal('The body of the request is no JSON object.', { code: 'invalid_json' });
   }
@@ -82,9 +82,10 @@ function rendered(dialect: Dialect, turn: Turn): Answer {
   return withFault(fault.error_event ? dialect.breakOff(answer, fault.error_event) : answer, fault);
 }
 
-function parse(call: Call): JsonObject | undefined {
+/** The body as an object; undefined when it is none. */
+export function parseObject(text: string): JsonObject | undefined {
   try {
-    const body: unknown = JSON.parse(call.text);
+    const body: unknown = JSON.parse(text);
     return isObject(body) ? body : undefined;
   } catch {
     return undefined;

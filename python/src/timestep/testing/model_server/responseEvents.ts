@@ -7,20 +7,28 @@ export function eventPiece(event: JsonObject): string {
   return `event: ${textOf(event.type)}\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
+/** Where the streams of services differ. */
+export interface EventForm {
+  /** The arguments of a call come in one piece (false). */
+  wholeArguments?: boolean;
+  /** The parts of a summary are announced (true). */
+  summaryParts?: boolean;
+}
+
 /** Every event of the finished response, from `response.created` to `response.completed`. */
-export function responseEvents(response: JsonObject): JsonObject[] {
+export function responseEvents(response: JsonObject, form: EventForm = {}): JsonObject[] {
   const begun = { ...response, status: 'in_progress', completed_at: null, output: [], usage: null };
   const status = textOf(response.status);
   const events = [
     { type: 'response.created', response: begun },
     { type: 'response.in_progress', response: begun },
-    ...listOf(response.output).flatMap((item, index) => itemEvents(objectOf(item), index)),
+    ...listOf(response.output).flatMap((item, index) => itemEvents(objectOf(item), index, form)),
     { type: `response.${status}`, response },
   ];
   return events.map((event, index) => ({ ...event, sequence_number: index }));
 }
 
-function itemEvents(item: JsonObject, outputIndex: number): JsonObject[] {
+function itemEvents(item: JsonObject, outputIndex: number, form: EventForm): JsonObject[] {
   const place = { item_id: item.id, output_index: outputIndex };
   const added = (begun: JsonObject) => ({
     type: 'response.output_item.added',
@@ -34,13 +42,13 @@ function itemEvents(item: JsonObject, outputIndex: number): JsonObject[] {
     case 'function_call':
       return [
         added({ status: 'in_progress', arguments: '' }),
-        ...argumentEvents(item, place),
+        ...argumentEvents(item, place, form),
         done,
       ];
     case 'reasoning':
       return [
         added({ summary: [], ...(item.content ? { content: [] } : {}) }),
-        ...summaryEvents(item, place),
+        ...summaryEvents(item, place, form),
         ...contentEvents(item, place),
         done,
       ];
@@ -66,26 +74,37 @@ function contentEvents(item: JsonObject, place: JsonObject): JsonObject[] {
   });
 }
 
-function argumentEvents(item: JsonObject, place: JsonObject): JsonObject[] {
+function argumentEvents(
+  item: JsonObject,
+  place: JsonObject,
+  { wholeArguments = false }: EventForm,
+): JsonObject[] {
   const { arguments: full, name } = item;
   const kind = 'response.function_call_arguments';
+  const pieces = wholeArguments ? [textOf(full)] : chunks(textOf(full));
   return [
-    ...chunks(textOf(full)).map((delta) => ({ type: `${kind}.delta`, ...place, delta })),
+    ...pieces.map((delta) => ({ type: `${kind}.delta`, ...place, delta })),
     { type: `${kind}.done`, ...place, name, arguments: full },
   ];
 }
 
-function summaryEvents(item: JsonObject, place: JsonObject): JsonObject[] {
+function summaryEvents(
+  item: JsonObject,
+  place: JsonObject,
+  { summaryParts = true }: EventForm,
+): JsonObject[] {
   return listOf(item.summary).flatMap((value, summaryIndex) => {
     const part = objectOf(value);
     const at = { ...place, summary_index: summaryIndex };
     const text = textOf(part.text ?? '');
     const kind = 'response.reasoning_summary';
+    const added = { type: `${kind}_part.added`, ...at, part: { ...part, text: '' } };
+    const done = { type: `${kind}_part.done`, ...at, part };
     return [
-      { type: `${kind}_part.added`, ...at, part: { ...part, text: '' } },
+      ...(summaryParts ? [added] : []),
       ...chunks(text).map((delta) => ({ type: `${kind}_text.delta`, ...at, delta })),
       { type: `${kind}_text.done`, ...at, text },
-      { type: `${kind}_part.done`, ...at, part },
+      ...(summaryParts ? [done] : []),
     ];
   });
 }

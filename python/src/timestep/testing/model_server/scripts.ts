@@ -5,6 +5,7 @@ import { Gates } from './gates.ts';
 import type { OutputItem } from './items.ts';
 import { includes, type Json, type JsonObject } from './json.ts';
 import { Memory } from './memory.ts';
+import { type OllamaOptions, OllamaState } from './ollamaState.ts';
 import { scriptError } from './refusal.ts';
 
 /** One answer of the scripted model. */
@@ -24,6 +25,8 @@ export interface Step {
   hold?: string;
   /** What goes wrong with the answer. */
   fault?: Fault;
+  /** What a web search finds, such as `{web: [{url, title, description}]}`; for Firecrawl only. */
+  search?: JsonObject;
   /** Fields that replace those of the response, such as `{"status": "incomplete"}`. */
   response?: JsonObject;
 }
@@ -41,10 +44,14 @@ export interface ScriptOptions {
   seed?: string;
   /** Conversation ids that are known from the start (none). */
   conversations?: string[];
+  /** The Ollama that the script stands for (a new one that has every model). */
+  ollama?: OllamaOptions;
 }
 
 /** The parts of a request that choose a step, whatever API it came through. */
 export interface Asked {
+  /** What is asked for: a model's answer when left out. */
+  kind?: 'search';
   model: string;
   instructions: string;
   lastUserText: string;
@@ -62,6 +69,7 @@ export class Script {
   readonly loose: boolean;
   readonly gates = new Gates();
   readonly memory: Memory;
+  readonly ollama: OllamaState;
   readonly #steps: Step[];
   readonly #taken = new Set<number>();
 
@@ -70,13 +78,14 @@ export class Script {
     this.seed = options.seed ?? id;
     this.loose = options.loose ?? false;
     this.memory = new Memory(options.conversations ?? []);
+    this.ollama = new OllamaState(options.ollama ?? {});
     this.#steps = steps;
   }
 
   /** The first step that is left and fits, which is then used up. */
   take(asked: Asked): Taken {
     const position = this.#steps.findIndex(
-      (step, index) => !this.#taken.has(index) && fits(step.match, asked),
+      (step, index) => !this.#taken.has(index) && fits(step, asked),
     );
     const step = this.#steps[position];
     if (!step) throw this.#exhausted();
@@ -102,7 +111,8 @@ export class Script {
   }
 }
 
-function fits(match: Step['match'], asked: Asked): boolean {
+function fits({ match, search }: Step, asked: Asked): boolean {
+  if ((search !== undefined) !== (asked.kind === 'search')) return false;
   const { model, instructions, lastUserText } = asked;
   if (match === undefined) return true;
   if (typeof match === 'string') {
@@ -137,13 +147,22 @@ export class Scripts {
     return this.#scripts.get(id);
   }
 
+  all(): Script[] {
+    return [...this.#scripts.values()];
+  }
+
+  /** The script in whose Ollama this model was made from another one. */
+  withDerived(model: string): Script | undefined {
+    return this.all().find((script) => script.ollama.isDerived(model));
+  }
+
   remove(id: string): void {
     this.#scripts.get(id)?.gates.open();
     this.#scripts.delete(id);
   }
 }
 
-const STEP_FIELDS = ['output', 'usage', 'match', 'expect', 'hold', 'fault', 'response'];
+const STEP_FIELDS = ['output', 'usage', 'match', 'expect', 'hold', 'fault', 'search', 'response'];
 const FAULT_FIELDS = [
   'status',
   'headers',

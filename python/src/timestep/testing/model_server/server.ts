@@ -4,8 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type Answer, json, send } from './answer.ts';
 import { chatDialect } from './chat.ts';
 import { control } from './control.ts';
+import { createConversation } from './conversations.ts';
+import { firecrawlDialect } from './firecrawl.ts';
 import { Journal } from './journal.ts';
 import { answerModelCall, type Call, type Dialect, type Reply } from './model.ts';
+import { ollamaChat, ollamaResponses } from './ollama.ts';
+import { answerOllamaApi } from './ollamaApi.ts';
 import { openaiError, Refusal } from './refusal.ts';
 import { responsesDialect } from './responses.ts';
 import { Scripts } from './scripts.ts';
@@ -13,6 +17,11 @@ import { Scripts } from './scripts.ts';
 const MODEL_ROUTES: Record<string, Dialect> = {
   'POST /v1/responses': responsesDialect,
   'POST /v1/chat/completions': chatDialect,
+  'POST /ollama/v1/responses': ollamaResponses('local'),
+  'POST /ollama/v1/chat/completions': ollamaChat('local'),
+  'POST /ollama-cloud/v1/responses': ollamaResponses('cloud'),
+  'POST /ollama-cloud/v1/chat/completions': ollamaChat('cloud'),
+  'POST /firecrawl/v2/search': firecrawlDialect,
 };
 
 /** A server that is not listening yet. */
@@ -62,6 +71,13 @@ async function serve(
 async function replyTo(call: Call, scripts: Scripts): Promise<Reply> {
   const dialect = MODEL_ROUTES[`${call.method} ${call.path}`];
   if (dialect) return answerModelCall(dialect, call, scripts);
+  const [, prefix, path] = call.path.match(/^\/(ollama|ollama-cloud)(\/.*)$/) ?? [];
+  if (path) {
+    const place = prefix === 'ollama' ? 'local' : 'cloud';
+    return { answer: answerOllamaApi(call, path, place, scripts) };
+  }
+  if (`${call.method} ${call.path}` === 'POST /v1/conversations')
+    return { answer: createConversation(call, scripts) };
   return { answer: noSuchRoute(call) };
 }
 
