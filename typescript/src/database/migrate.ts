@@ -63,7 +63,8 @@ export async function migrate(
     const missing = await missingFrom(connection, place, migrations);
     if (missing.length > 0) await applyOnce(connection, place, migrations);
   } catch (error) {
-    if (codeOf(error) !== '42501') throw error;
+    // 42501: insufficient privilege; 25006: read only, as a replica is.
+    if (!['42501', '25006'].includes(codeOf(error) ?? '')) throw error;
     throw new DatabaseUnavailableError(
       `${place} denies this user what the schema needs: ${(error as Error).message}. Grant the right to create schemas in the database, or migrate once as its owner.`,
       { cause: error },

@@ -88,7 +88,7 @@ export class DatabasePool {
     const { address } = this.#route;
     return unavailable(error, {
       address,
-      source: this.#server.source,
+      source: this.#server.origin,
       timeoutMs: address.timeoutMs,
     });
   }
@@ -107,10 +107,7 @@ async function prepare(server: Server): Promise<{ route: Route; location: Databa
     const { rows } = await client.query(
       `select split_part(current_setting('server_version'), ' ', 1) as version`,
     );
-    const location = locate(route, {
-      version: rows[0].version,
-      source: server.source,
-    });
+    const location = locate(route, server, rows[0].version);
     await migrate(client, location.display);
     return { route, location };
   } finally {

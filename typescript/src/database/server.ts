@@ -5,8 +5,10 @@ import { type Connected, connect, type Route } from './connect.ts';
 import { sslModeOf } from './tls.ts';
 
 export interface Server {
-  /** Who named it, for messages: `PG_CONNECTION_URI`, `localhost`, `embedded, <folder>`. */
+  /** Who named it: `connectionString`, `PG_CONNECTION_URI`, `DBOS`, `PGHOST`, `PGSERVICE`, `localhost`, `embedded`. */
   readonly source: string;
+  /** The same for messages, with the folder of the embedded server. */
+  readonly origin: string;
   /** False when connections may fail because we let go of the server or lost it. */
   readonly attached: boolean;
   /** Opens a connection, attaching to the server first where that is needed. */
@@ -19,6 +21,7 @@ export interface Server {
 export function namedServer(address: Address, source: string): Server {
   return {
     source,
+    origin: source,
     attached: true,
     connect: () => connect(address, { source }),
     detach: async () => {},
@@ -31,17 +34,18 @@ export interface DatabaseLocation {
   readonly url: string;
   /** The server's version, its place and who named it, fit for messages and logs. */
   readonly display: string;
-  /** Who named the database, such as `PG_CONNECTION_URI`. */
+  /** Who named the database, such as `PG_CONNECTION_URI` or `embedded`. */
   readonly source: string;
 }
 
 export function locate(
   { address, ssl }: Route,
-  { version, source }: { version: string; source: string },
+  { source, origin }: Server,
+  version: string,
 ): DatabaseLocation {
   return {
     url: formatNodeUrl({ ...address, parameters: settled(address, ssl !== false) }),
-    display: `PostgreSQL ${version} at ${display(address)} (${source})`,
+    display: `PostgreSQL ${version} at ${display(address)} (${origin})`,
     source,
   };
 }

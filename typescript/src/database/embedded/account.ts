@@ -1,7 +1,9 @@
 /** Whom PostgreSQL runs as: it refuses root, so that root needs somebody to run it as. */
 
 import { execFile } from 'node:child_process';
-import { chown } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { chown, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { DatabaseUnavailableError } from '../../errors.ts';
 import { isRoot, withoutPostgres } from '../../settings.ts';
@@ -19,6 +21,22 @@ export async function serverAccount(): Promise<Account | undefined> {
   throw new DatabaseUnavailableError(
     'PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody; create one, or run as another user',
   );
+}
+
+/** The folder on the way to a path that the server's user may not enter, if there is one. */
+export async function barrier(
+  path: string,
+  account: Account | undefined,
+): Promise<string | undefined> {
+  if (!account) return undefined;
+  const above = dirname(path);
+  const closed = above === path ? undefined : await barrier(above, account);
+  return closed ?? (mayEnter(await stat(path), account) ? undefined : path);
+}
+
+function mayEnter({ mode, uid, gid }: Stats, account: Account): boolean {
+  if (uid === account.uid) return (mode & 0o100) !== 0;
+  return (mode & (gid === account.gid ? 0o010 : 0o001)) !== 0;
 }
 
 /** Gives a file or folder to the server's user. */

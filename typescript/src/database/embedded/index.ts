@@ -22,7 +22,9 @@ class EmbeddedServer implements Server {
   #folder = '';
   readonly #atExit = () => void this.detach().catch(warnOfDetach);
 
-  get source(): string {
+  readonly source = 'embedded';
+
+  get origin(): string {
     return `embedded, ${this.#folder}`;
   }
 
@@ -44,7 +46,7 @@ class EmbeddedServer implements Server {
 
   async connect(): Promise<Connected> {
     const { address } = await this.attach();
-    return connect(address, { source: this.source });
+    return connect(address, { source: this.origin });
   }
 
   async detach(): Promise<void> {

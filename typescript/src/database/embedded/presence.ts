@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { DatabaseUnavailableError } from '../../errors.ts';
+import { DatabaseUnavailableError, TimestepError } from '../../errors.ts';
 import { embeddedKept } from '../../settings.ts';
 import type { Address } from '../address.ts';
 import { tryConnect } from '../connect.ts';
@@ -35,6 +35,19 @@ export interface Presence {
 
 /** Attaches to the server of this user, creating and starting it where that is needed. */
 export async function attach(): Promise<Presence> {
+  try {
+    return await attachInTime();
+  } catch (error) {
+    const { path, message } = error as NodeJS.ErrnoException;
+    if (error instanceof TimestepError || path === undefined) throw error;
+    throw new DatabaseUnavailableError(
+      `its folder cannot be used: ${message}; correct the rights, or choose another TIMESTEP_DATA_DIR`,
+      { cause: error },
+    );
+  }
+}
+
+async function attachInTime(): Promise<Presence> {
   const base = await makeBaseFolder();
   const deadline = Date.now() + LIMIT_MS;
   while (Date.now() < deadline) {

@@ -19,7 +19,7 @@ const START_S = 60;
  */
 export async function startServer(base: string, cluster: Cluster): Promise<void> {
   const account = await serverAccount();
-  const binaries = await findBinaries(base, { major: cluster.major, account });
+  const binaries = await findBinaries(base, { cluster, account });
   const sighting = lookAt(cluster.data);
   if (sighting.state === 'running') return;
   if (sighting.state === 'foreign' && !removeForeign(cluster.data, sighting.content)) return;
@@ -43,7 +43,7 @@ export async function stopServer(base: string, cluster: Cluster): Promise<void> 
     process.kill(sighting.postmaster.pid, 'SIGINT');
     return;
   }
-  const binaries = await findBinaries(base, { major: cluster.major, account: undefined });
+  const binaries = await findBinaries(base, { cluster, account: undefined });
   const args = ['stop', '-W', '-m', 'fast', '-D', cluster.data];
   await runAs(undefined, program(binaries, 'pg_ctl'), args);
 }
