@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIES = [
     ("spec/schema", "[0-9]*.sql", "python/src/timestep/database/schema"),
     ("spec", "environment.json", "python/src/timestep/cli"),
+    ("spec/tools", "*.schema.json", "python/src/timestep/tools"),
+    ("spec/tools", "*.schema.json", "typescript/src/tools"),
     ("typescript/src/testing", "*.ts", "python/src/timestep/testing/model_server"),
     ("typescript/src/testing/strict", "*.ts", "python/src/timestep/testing/model_server/strict"),
 ]

@@ -22,17 +22,21 @@ export function checkNumCtx(numCtx: number | undefined): number | undefined {
   );
 }
 
-/** Create a model on the server that differs only in its context; gives its name. */
-export async function modelWithContext(
+/** What a model is called on the server when it runs with a context of its own. */
+export function nameWithContext(model: string, numCtx: number | undefined): string {
+  return numCtx === undefined ? model : `${model}-ctx${numCtx}`;
+}
+
+/** Create that model on the server; it differs from the other only in its context. */
+export async function createModel(
   client: OpenAI,
   root: string,
   model: string,
   numCtx: number,
-): Promise<string> {
-  const derived = `${model}-ctx${numCtx}`;
-  const body = { model: derived, from: model, parameters: { num_ctx: numCtx }, stream: false };
+): Promise<void> {
+  const name = nameWithContext(model, numCtx);
+  const body = { model: name, from: model, parameters: { num_ctx: numCtx }, stream: false };
   await client.post(`${root}/api/create`, { body });
-  return derived;
 }
 
 type Loaded = { models?: { name?: string; context_length?: number }[] };

@@ -1,7 +1,9 @@
 /** What a model call costs, from the price table that genai-prices carries. */
 
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { calcPrice } from '@pydantic/genai-prices';
-import genaiPrices from '@pydantic/genai-prices/package.json' with { type: 'json' };
 
 /** The tokens of one call. */
 export type PricedTokens = {
@@ -30,7 +32,7 @@ export type Price = {
  * @param model - The model's name as the provider knows it, for example "gpt-4.1".
  */
 export function price(provider: string, model: string, tokens: PricedTokens): Price {
-  const table = `genai-prices ${genaiPrices.version}`;
+  const table = `genai-prices ${installedVersion()}`;
   if (tokens.local) return { amount: (0).toFixed(9), table };
   const usage = {
     input_tokens: tokens.inputTokens,
@@ -39,4 +41,11 @@ export function price(provider: string, model: string, tokens: PricedTokens): Pr
   };
   const found = calcPrice(usage, model, { providerId: provider });
   return { amount: found ? found.total_price.toFixed(9) : null, table };
+}
+
+/** The package tells its version only in its package.json, which it does not export. */
+function installedVersion(): string {
+  const entry = createRequire(import.meta.url).resolve('@pydantic/genai-prices');
+  const manifest = JSON.parse(readFileSync(join(entry, '../../package.json'), 'utf8'));
+  return manifest.version;
 }

@@ -87,7 +87,10 @@ export function parseHost(value: string, source: string): string {
   // Never in the clear: a key goes there.
   if (host === 'ollama.com' || host.endsWith('.ollama.com')) return `https://${host}`;
   const shown = port === Number(PORTS[scheme]) ? '' : `:${port}`;
-  const path = (parts[3] ?? '').replace(/[?#].*$/s, '').replace(/\/+$/, '').replace(/\/v1$/, '');
+  const path = (parts[3] ?? '')
+    .replace(/[?#].*$/s, '')
+    .replace(/\/+$/, '')
+    .replace(/\/v1$/, '');
   return `${scheme}://${host}${shown}${path}`;
 }
 

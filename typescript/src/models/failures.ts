@@ -20,7 +20,10 @@ import type { Destination } from './destination.ts';
  */
 export function asBrokenAnswer(error: unknown): unknown {
   if (error instanceof SyntaxError) {
-    return withCause(new ModelBehaviorError(`The model's answer is no JSON: ${error.message}`), error);
+    return withCause(
+      new ModelBehaviorError(`The model's answer is no JSON: ${error.message}`),
+      error,
+    );
   }
   if (error instanceof TypeError && error.message === 'terminated') {
     const message = `The model's answer was cut in the middle: ${reason(error)}`;
@@ -30,7 +33,9 @@ export function asBrokenAnswer(error: unknown): unknown {
 }
 
 /** Pass the events of one answer on, with breaks told as `asBrokenAnswer` tells them. */
-export async function* wholeAnswer(events: AsyncIterable<StreamEvent>): AsyncGenerator<StreamEvent> {
+export async function* wholeAnswer(
+  events: AsyncIterable<StreamEvent>,
+): AsyncGenerator<StreamEvent> {
   try {
     yield* events;
   } catch (error) {
@@ -46,7 +51,8 @@ export function inOllamaWords(error: unknown, destination: Destination): unknown
 }
 
 function wordsFor(error: Error, { root, model, cloud }: Destination): string | undefined {
-  if (error instanceof APIConnectionTimeoutError) return `Ollama at ${root} did not answer in time.`;
+  if (error instanceof APIConnectionTimeoutError)
+    return `Ollama at ${root} did not answer in time.`;
   if (error instanceof APIConnectionError && isRefused(error)) {
     const orCloud = cloud ? '' : `, or use Ollama Cloud: '${model}-cloud' with OLLAMA_API_KEY set`;
     return (

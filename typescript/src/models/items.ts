@@ -64,7 +64,7 @@ export class OwnIds {
   /** The same event with every item id changed; the same item keeps the same id. */
   rename(event: StreamEvent): StreamEvent {
     const copy = structuredClone(event);
-    if (copy.type === 'response_done') copy.response.output.forEach((item) => this.#in(item));
+    if (copy.type === 'response_done') this.#inAll(copy.response.output);
     if (copy.type === 'output_text_delta') {
       this.#in(copy);
       this.#in(copy.providerData);
@@ -72,9 +72,13 @@ export class OwnIds {
     if (copy.type === 'model') {
       this.#in(copy.event);
       this.#in(copy.event.item);
-      copy.event.response?.output?.forEach((item: unknown) => this.#in(item));
+      this.#inAll(copy.event.response?.output);
     }
     return copy;
+  }
+
+  #inAll(items: unknown[] = []): void {
+    for (const item of items) this.#in(item);
   }
 
   #in(holder: unknown): void {

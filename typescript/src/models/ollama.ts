@@ -96,7 +96,9 @@ export class OllamaModelProvider implements ModelProvider {
 /** Keep what the environment says about OpenAI away from Ollama's hosts. */
 function ownHeaders(key: string): Record<string, string | null> {
   const lines = (text('OPENAI_CUSTOM_HEADERS') ?? '').split('\n');
-  const names = lines.filter((line) => line.includes(':')).map((line) => line.split(':')[0]?.trim());
+  const names = lines
+    .filter((line) => line.includes(':'))
+    .map((line) => line.split(':')[0]?.trim());
   const unset = Object.fromEntries(names.map((name) => [name, null]));
   return { ...unset, Authorization: `Bearer ${key}` };
 }

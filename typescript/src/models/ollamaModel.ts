@@ -10,7 +10,7 @@ import {
   UserError,
 } from '@openai/agents';
 import type { OpenAI } from 'openai';
-import { countWords, loadedContext, modelWithContext, refuseCut } from './context.ts';
+import { countWords, createModel, loadedContext, nameWithContext, refuseCut } from './context.ts';
 import type { Destination } from './destination.ts';
 import { inOllamaWords, wholeAnswer } from './failures.ts';
 import { forOllama, OwnIds } from './items.ts';
@@ -21,14 +21,17 @@ type Finished = Extract<StreamEvent, { type: 'response_done' }>['response'];
 /** A model behind Ollama's `/v1/responses`. */
 export class OllamaModel extends OpenAIResponsesModel {
   readonly #destination: Destination;
-  #numCtx: number | undefined;
+  readonly #client: OpenAI;
+  #toCreate: number | undefined;
   #context: number | undefined;
   #askedForContext: boolean;
 
   constructor(destination: Destination, client: OpenAI, numCtx?: number) {
-    super(client, destination.model);
+    const wanted = destination.cloud ? undefined : numCtx;
+    super(client, nameWithContext(destination.model, wanted));
     this.#destination = destination;
-    this.#numCtx = destination.cloud ? undefined : numCtx;
+    this.#client = client;
+    this.#toCreate = wanted;
     this.#askedForContext = destination.cloud;
   }
 
@@ -40,7 +43,7 @@ export class OllamaModel extends OpenAIResponsesModel {
     }
     const { id, output, usage, rawUsage } = final as Finished;
     return {
-      usage: new Usage(usage),
+      usage: new Usage(usage as ConstructorParameters<typeof Usage>[0]),
       output,
       responseId: id,
       ...(rawUsage ? { rawUsage } : {}),
@@ -60,7 +63,7 @@ export class OllamaModel extends OpenAIResponsesModel {
     const ids = new OwnIds();
     let finished = false;
     try {
-      await this.#setContext();
+      await this.#createModel();
       for await (const event of wholeAnswer(events as AsyncIterable<StreamEvent>)) {
         if (event.type === 'response_done') {
           finished = true;
@@ -79,18 +82,17 @@ export class OllamaModel extends OpenAIResponsesModel {
     }
   }
 
-  async #setContext(): Promise<void> {
-    if (this.#numCtx === undefined) return;
+  async #createModel(): Promise<void> {
+    if (this.#toCreate === undefined) return;
     const { root, model } = this.#destination;
-    const derived = await modelWithContext(this._client, root, model, this.#numCtx);
-    Object.assign(this, { _model: derived });
-    this.#numCtx = undefined;
+    await createModel(this.#client, root, model, this.#toCreate);
+    this.#toCreate = undefined;
   }
 
   async #check({ usage }: Finished, request: ModelRequest): Promise<void> {
     if (!this.#askedForContext) {
       this.#askedForContext = true;
-      this.#context = await loadedContext(this._client, this.#destination.root, this._model);
+      this.#context = await loadedContext(this.#client, this.#destination.root, this._model);
     }
     const { inputTokens, outputTokens } = usage;
     refuseCut({

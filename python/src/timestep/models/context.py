@@ -29,12 +29,16 @@ def check_num_ctx(num_ctx: int | None) -> int | None:
     )
 
 
-async def model_with_context(client: AsyncOpenAI, root: str, model: str, num_ctx: int) -> str:
-    """Create a model on the server that differs only in its context, and return its name."""
-    derived = f"{model}-ctx{num_ctx}"
-    body = {"model": derived, "from": model, "parameters": {"num_ctx": num_ctx}, "stream": False}
+def name_with_context(model: str, num_ctx: int | None) -> str:
+    """Return what a model is called on the server when it runs with a context of its own."""
+    return model if num_ctx is None else f"{model}-ctx{num_ctx}"
+
+
+async def create_model(client: AsyncOpenAI, root: str, model: str, num_ctx: int) -> None:
+    """Create that model on the server; it differs from the other only in its context."""
+    name = name_with_context(model, num_ctx)
+    body = {"model": name, "from": model, "parameters": {"num_ctx": num_ctx}, "stream": False}
     await client.post(f"{root}/api/create", body=body, cast_to=object)
-    return derived
 
 
 async def loaded_context(client: AsyncOpenAI, root: str, model: str) -> int | None:

@@ -21,7 +21,13 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-from timestep.models.context import count_words, loaded_context, model_with_context, refuse_cut
+from timestep.models.context import (
+    count_words,
+    create_model,
+    loaded_context,
+    name_with_context,
+    refuse_cut,
+)
 from timestep.models.destination import Destination
 from timestep.models.failures import ollama_words, whole_answer
 from timestep.models.items import ModelInput, OwnIds, for_ollama
@@ -34,9 +40,10 @@ class OllamaModel(OpenAIResponsesModel):
     def __init__(
         self, destination: Destination, client: AsyncOpenAI, num_ctx: int | None = None
     ) -> None:
-        super().__init__(model=destination.model, openai_client=client)
+        wanted = None if destination.cloud else num_ctx
+        super().__init__(model=name_with_context(destination.model, wanted), openai_client=client)
         self._destination = destination
-        self._num_ctx = None if destination.cloud else num_ctx
+        self._to_create = wanted
         self._context: int | None = None
         self._asked_for_context = destination.cloud
 
@@ -100,7 +107,7 @@ class OllamaModel(OpenAIResponsesModel):
         )
         ids, finished = OwnIds(), False
         with ollama_words(self._destination):
-            await self._set_context()
+            await self._create_model()
             async with aclosing(whole_answer(events)) as answer:
                 async for event in answer:
                     ids.rename(event)
@@ -115,13 +122,12 @@ class OllamaModel(OpenAIResponsesModel):
                 "what it said so far does not count."
             )
 
-    async def _set_context(self) -> None:
-        if self._num_ctx is not None:
-            root = self._destination.root
-            derived = await model_with_context(
-                self._get_client(), root, self._destination.model, self._num_ctx
-            )
-            self.model, self._num_ctx = derived, None
+    async def _create_model(self) -> None:
+        if self._to_create is None:
+            return
+        root, model = self._destination.root, self._destination.model
+        await create_model(self._get_client(), root, model, self._to_create)
+        self._to_create = None
 
     async def _check(self, response: Response, words: int, max_tokens: int | None) -> None:
         if not self._asked_for_context:
