@@ -309,4 +309,728 @@ language sql as $$
 $$;
 `,
   },
+  {
+    file: '0002_durable_runs.sql',
+    sql: `-- Durable runs: who executes them, what they have done, what they wait for. See spec/durable-runs.md.
+--
+-- Every rule that must hold while several processes act at once is a function here, so that it
+-- exists once for both languages. Times are those of the database's clock.
+
+-- What is known of an agent, one row per language that has it. Agents are code: this is for reading.
+create table timestep.agents (
+  name text not null,
+  language text not null check (language in ('python', 'typescript')),
+  definition text not null, -- JSON, see spec/durable-runs.md
+  sha256 text not null,     -- of definition
+  module text,              -- where Python imports it from: module:attribute
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (name, language)
+);
+
+-- One row per process that executes runs. It is alive until alive_until, and promises to stop
+-- writing by then unless it has moved that time on.
+create table timestep.executors (
+  instance uuid primary key,
+  executor_id text not null,
+  application text not null,
+  language text not null check (language in ('python', 'typescript')),
+  host text not null,
+  pid integer not null,
+  started_at timestamptz not null default now(),
+  alive_until timestamptz not null,
+  stopped_at timestamptz
+);
+
+create index executors_by_id on timestep.executors (application, executor_id);
+
+-- One row per durable run.
+create table timestep.runs (
+  run_id text primary key,
+  agent text not null,
+  session_id text,
+  status text not null default 'pending' check (
+    status in ('pending', 'running', 'interrupted', 'completed', 'failed', 'cancelled')),
+  language text not null check (language in ('python', 'typescript')), -- of the last executor, or asked for
+  epoch bigint not null default 0,    -- grows with every change of hands; writes name theirs
+  segment integer not null default 0, -- grows with every resume after a pause
+  owner uuid,                         -- executors.instance; null: nobody
+  workflow_id text,                   -- the DBOS workflow that executed it last
+  input text not null,                -- JSON: a text or wire items
+  input_sha256 text not null,
+  options text not null default '{}', -- JSON, see spec/durable-runs.md
+  output text,                        -- JSON
+  error_type text,
+  error text,
+  queue_name text,
+  schedule text,                      -- name of the schedule whose tick this is
+  -- the saved state of a pause
+  state_session_id text,
+  state_version bigint,
+  session_items integer not null default 0, -- how many items the run had added to its session by then
+  -- filled in when the run pauses or ends
+  turns integer not null default 0,
+  requests bigint not null default 0,
+  input_tokens bigint not null default 0,
+  output_tokens bigint not null default 0,
+  total_tokens bigint not null default 0,
+  deadline_at timestamptz,
+  seconds_left double precision,      -- of the deadline, while the run is paused
+  created_at timestamptz not null default now(),
+  started_at timestamptz,
+  updated_at timestamptz not null default now(),
+  finished_at timestamptz
+);
+
+create index runs_live on timestep.runs (status, owner) where status in ('pending', 'running');
+create index runs_by_time on timestep.runs (created_at);
+create index runs_by_session on timestep.runs (session_id) where session_id is not null;
+
+-- The journal: one row per model call and tool call of a run. Keys are names, never positions.
+create table timestep.steps (
+  run_id text not null references timestep.runs on delete cascade,
+  key text not null,
+  kind text not null check (kind in ('model', 'tool', 'session')),
+  status text not null check (status in ('started', 'done', 'unknown')),
+  agent text not null,
+  name text not null,        -- of the model or the tool
+  call_id text,              -- tools
+  arguments text,            -- tools: what the tool was called with, after a person's edit
+  body text,                 -- JSON: the result; null while only started
+  input_tokens bigint,
+  output_tokens bigint,
+  total_tokens bigint,
+  epoch bigint not null,
+  segment integer not null,
+  language text not null check (language in ('python', 'typescript')),
+  started_at timestamptz,
+  finished_at timestamptz,
+  primary key (run_id, key)
+);
+
+-- Approvals of durable runs, and what a person may add to a decision.
+alter table timestep.approvals
+  add column run_id text references timestep.runs on delete cascade,
+  add column arguments_used text, -- what the person put in place of arguments
+  add column always boolean not null default false,
+  add column decided_by text,
+  add column expires_at timestamptz,
+  drop constraint approvals_status_check,
+  add constraint approvals_status_check check (
+    status in ('pending', 'approved', 'rejected', 'expired', 'superseded'));
+
+create index approvals_by_run on timestep.approvals (run_id, call_id) where run_id is not null;
+
+-- The run that paused last in a session, so that two paused runs never save over each other.
+alter table timestep.sessions add column paused_run text;
+alter table timestep.run_states add column run_id text;
+
+create table timestep.schedules (
+  name text primary key,
+  language text not null check (language in ('python', 'typescript')), -- whose application fires it
+  crontab text not null,
+  timezone text, -- null: UTC
+  agent text not null,
+  session_id text,
+  input text not null,
+  options text not null default '{}',
+  queue_name text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+create table timestep.rate_limits (
+  name text primary key, -- a model or a provider
+  requests integer check (requests > 0),
+  tokens bigint check (tokens > 0),
+  per_seconds double precision not null check (per_seconds > 0),
+  updated_at timestamptz not null default now(),
+  check (requests is not null or tokens is not null)
+);
+
+-- The model calls that were given a time, of the last period.
+create table timestep.rate_limit_slots (
+  slot_id bigint generated always as identity primary key,
+  name text not null references timestep.rate_limits on delete cascade,
+  slot_at timestamptz not null,
+  tokens bigint not null
+);
+
+create index rate_limit_slots_by_time on timestep.rate_limit_slots (name, slot_at desc);
+
+-- Prices are the user's to enter: insert one row per model, or per pattern with % and _.
+create table timestep.model_prices (
+  model text primary key,
+  input_per_million numeric not null,
+  output_per_million numeric not null,
+  currency text not null default 'USD'
+);
+
+-- Every tool call of every durable run: those that ran, and those that wait or were turned down.
+create view timestep.tool_calls as
+  select
+    coalesce(s.run_id, a.run_id) as run_id,
+    r.session_id,
+    coalesce(s.agent, a.agent) as agent,
+    coalesce(s.name, a.tool) as tool,
+    coalesce(s.call_id, a.call_id) as call_id,
+    coalesce(a.arguments, s.arguments) as arguments_asked,
+    s.arguments as arguments_used,
+    coalesce(s.status, case a.status when 'pending' then 'waiting' else a.status end) as status,
+    a.approval_id, a.status as decision, a.decided_by, a.decided_at, a.message,
+    s.language, s.started_at, s.finished_at
+  from (select * from timestep.steps where kind = 'tool') s
+  full join (
+    select distinct on (run_id, call_id) * from timestep.approvals
+      where run_id is not null and status <> 'superseded'
+      order by run_id, call_id, version desc) a
+    on a.run_id = s.run_id and a.call_id = s.call_id
+  join timestep.runs r on r.run_id = coalesce(s.run_id, a.run_id);
+
+-- Model calls and tokens of durable runs, by run, agent, model and day (UTC).
+create view timestep.usage as
+  select s.run_id, r.session_id, s.agent, s.name as model,
+    (s.finished_at at time zone 'UTC')::date as day,
+    count(*) as requests,
+    sum(s.input_tokens)::bigint as input_tokens,
+    sum(s.output_tokens)::bigint as output_tokens,
+    sum(s.total_tokens)::bigint as total_tokens
+  from timestep.steps s join timestep.runs r using (run_id)
+  where s.kind = 'model' and s.status = 'done'
+  group by s.run_id, r.session_id, s.agent, s.name, day;
+
+-- The same with what it cost; cost is null where no price is entered. The longest pattern counts.
+create view timestep.costs as
+  select u.*,
+    (u.input_tokens * p.input_per_million + u.output_tokens * p.output_per_million) / 1000000 as cost,
+    p.currency
+  from timestep.usage u
+  left join lateral (
+    select * from timestep.model_prices p
+      where u.model = p.model or u.model like p.model
+      order by u.model = p.model desc, length(p.model) desc limit 1) p on true;
+
+-- Say that this process executes runs, and that older processes of the same name are gone.
+create function timestep.register_executor_v1(
+  p_instance uuid, p_executor_id text, p_application text, p_language text,
+  p_host text, p_pid integer, p_lease_seconds double precision
+) returns void
+language sql as $$
+  update timestep.executors set stopped_at = clock_timestamp(), alive_until = clock_timestamp()
+    where application = p_application and executor_id = p_executor_id
+      and stopped_at is null and instance <> p_instance;
+  insert into timestep.executors
+    (instance, executor_id, application, language, host, pid, alive_until)
+  values (p_instance, p_executor_id, p_application, p_language, p_host, p_pid,
+    clock_timestamp() + make_interval(secs => p_lease_seconds))
+  on conflict (instance) do update set stopped_at = null, alive_until = excluded.alive_until;
+$$;
+
+-- Stay alive for another p_lease_seconds. False: the row was stopped or is gone, register again.
+create function timestep.keep_executor_alive_v1(p_instance uuid, p_lease_seconds double precision)
+returns boolean
+language sql as $$
+  with alive as (
+    update timestep.executors
+      set alive_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
+      where instance = p_instance and stopped_at is null returning 1)
+  select exists (select from alive);
+$$;
+
+-- Stop: what this process still owns can be taken over at once. Rows of a month ago go.
+create function timestep.stop_executor_v1(p_instance uuid) returns void
+language sql as $$
+  update timestep.executors set stopped_at = clock_timestamp(), alive_until = clock_timestamp()
+    where instance = p_instance;
+  delete from timestep.executors e
+    where e.alive_until < clock_timestamp() - interval '30 days'
+      and not exists (select from timestep.runs r where r.owner = e.instance);
+$$;
+
+create function timestep.is_alive_v1(p_instance uuid) returns boolean
+language sql stable as $$
+  select exists (
+    select from timestep.executors
+      where instance = p_instance and stopped_at is null and alive_until > clock_timestamp());
+$$;
+
+-- Make the run, or find the one that has this id. p_owner executes it or is about to enqueue it.
+--   conflict  null; or what differs from the run that is there: 'input', 'agent', 'session'
+create function timestep.create_run_v1(
+  p_run_id text, p_agent text, p_session_id text, p_language text, p_owner uuid,
+  p_input text, p_input_sha256 text, p_options text, p_queue_name text, p_schedule text,
+  p_timeout_seconds double precision,
+  out created boolean, out status text, out segment integer, out conflict text
+)
+language plpgsql as $$
+declare
+  found_run record;
+begin
+  insert into timestep.runs (run_id, agent, session_id, language, owner, input, input_sha256,
+      options, queue_name, schedule, seconds_left)
+    values (p_run_id, p_agent, p_session_id, p_language, p_owner, p_input, p_input_sha256,
+      p_options, p_queue_name, p_schedule, p_timeout_seconds)
+    on conflict (run_id) do nothing;
+  created := found;
+  select r.* into found_run from timestep.runs r where r.run_id = p_run_id;
+  status := found_run.status;
+  segment := found_run.segment;
+  conflict := case
+    when found_run.input_sha256 <> p_input_sha256 then 'input'
+    when found_run.agent <> p_agent then 'agent'
+    when found_run.session_id is distinct from p_session_id then 'session' end;
+end $$;
+
+-- The run lies in its queue now: its maker may go without anybody taking it over.
+create function timestep.mark_enqueued_v1(p_run_id text) returns void
+language sql as $$
+  update timestep.runs set owner = null where run_id = p_run_id and status = 'pending';
+$$;
+
+-- Become the executor of a run that waits to be executed. Of any number that try, one is.
+--   p_epoch   null, or the epoch under which adopt_runs_v1 gave the run to this process
+--   claimed   true: write under the epoch that is returned
+--   reason    missing; segment (this start is of another segment); owned (a live process has it);
+--             or the status of a run that does not wait to be executed
+create function timestep.claim_run_v1(
+  p_run_id text, p_instance uuid, p_language text, p_segment integer, p_epoch bigint,
+  p_workflow_id text,
+  out claimed boolean, out reason text, out epoch bigint, out deadline_seconds double precision
+)
+language plpgsql as $$
+declare
+  run record;
+begin
+  claimed := false;
+  select r.* into run from timestep.runs r where r.run_id = p_run_id for update;
+  if not found then
+    reason := 'missing';
+    return;
+  end if;
+  epoch := run.epoch;
+  if run.status not in ('pending', 'running') then
+    reason := run.status;
+    return;
+  end if;
+  if run.segment <> p_segment then
+    reason := 'segment';
+    return;
+  end if;
+  if p_epoch is not null and (run.epoch <> p_epoch or run.owner is distinct from p_instance) then
+    reason := 'owned';
+    return;
+  end if;
+  -- a queued run is anybody's until it runs, even while its maker still enqueues it
+  if p_epoch is null and run.owner <> p_instance and timestep.is_alive_v1(run.owner)
+     and (run.status = 'running' or run.queue_name is null) then
+    reason := 'owned';
+    return;
+  end if;
+  claimed := true;
+  if p_epoch is null then
+    epoch := run.epoch + 1;
+  end if;
+  update timestep.runs r
+    set status = 'running', owner = p_instance, language = p_language, epoch = claim_run_v1.epoch,
+        workflow_id = p_workflow_id,
+        started_at = coalesce(r.started_at, clock_timestamp()), updated_at = clock_timestamp(),
+        deadline_at = coalesce(r.deadline_at,
+          clock_timestamp() + make_interval(secs => r.seconds_left)),
+        seconds_left = null
+    where r.run_id = p_run_id
+    returning extract(epoch from r.deadline_at - clock_timestamp()) into deadline_seconds;
+end $$;
+
+-- Take over runs whose executor is gone, at most p_limit, of agents that this process has. A run
+-- that was taken over a hundred times kills its executors: it fails instead.
+create function timestep.adopt_runs_v1(
+  p_instance uuid, p_language text, p_agents text[], p_limit integer
+) returns table (
+  run_id text, agent text, segment integer, epoch bigint, status text, workflow_id text,
+  queue_name text -- only of a run to be enqueued again
+)
+language plpgsql as $$
+begin
+  return query
+    with orphans as (
+      select r.run_id from timestep.runs r
+        where (r.status = 'running' or (r.status = 'pending' and r.owner is not null))
+          and r.agent = any (p_agents)
+          and (r.owner is null or not timestep.is_alive_v1(r.owner))
+        order by r.created_at limit p_limit
+        for update skip locked)
+    update timestep.runs r
+      set owner = case when r.epoch < 100 then p_instance end,
+          status = case when r.epoch < 100 then r.status else 'failed' end,
+          epoch = r.epoch + 1,
+          language = p_language,
+          error_type = case when r.epoch < 100 then r.error_type else 'TimestepError' end,
+          error = case when r.epoch < 100 then r.error
+            else 'Every process that executed this run ended before it did, 100 times.' end,
+          finished_at = case when r.epoch < 100 then r.finished_at else clock_timestamp() end,
+          updated_at = clock_timestamp()
+      from orphans where r.run_id = orphans.run_id
+      returning r.run_id, r.agent, r.segment, r.epoch, r.status, r.workflow_id,
+        case when r.status = 'pending' then r.queue_name end;
+end $$;
+
+-- Give a run up that this process cannot go on with, for another one to take.
+create function timestep.release_run_v1(p_run_id text, p_epoch bigint) returns boolean
+language sql as $$
+  with released as (
+    update timestep.runs set owner = null, status = 'running', updated_at = clock_timestamp()
+      where run_id = p_run_id and epoch = p_epoch and status in ('pending', 'running')
+      returning 1)
+  select exists (select from released);
+$$;
+
+-- Write one finished step. False: the run has another owner now, or has ended; stop.
+create function timestep.record_step_v1(
+  p_run_id text, p_epoch bigint, p_key text, p_kind text, p_status text, p_agent text, p_name text,
+  p_call_id text, p_arguments text, p_body text,
+  p_input_tokens bigint, p_output_tokens bigint, p_total_tokens bigint,
+  p_language text, p_started_at timestamptz
+) returns boolean
+language sql as $$
+  -- the lock makes a change of hands wait for this write, and this write see the change
+  with run as (
+    select segment from timestep.runs
+      where run_id = p_run_id and epoch = p_epoch and status = 'running' for share),
+  written as (
+    insert into timestep.steps (run_id, key, kind, status, agent, name, call_id, arguments, body,
+        input_tokens, output_tokens, total_tokens, epoch, segment, language, started_at, finished_at)
+      select p_run_id, p_key, p_kind, p_status, p_agent, p_name, p_call_id, p_arguments, p_body,
+          p_input_tokens, p_output_tokens, p_total_tokens, p_epoch, run.segment, p_language,
+          p_started_at, clock_timestamp()
+        from run
+      on conflict (run_id, key) do update
+        set status = excluded.status, body = excluded.body, epoch = excluded.epoch,
+            finished_at = excluded.finished_at
+        where steps.status = 'started'
+      returning 1)
+  select exists (select from written) or exists (
+    -- sent again after a lost answer
+    select from run, timestep.steps s
+      where s.run_id = p_run_id and s.key = p_key and s.epoch = p_epoch and s.body = p_body);
+$$;
+
+-- Note that a tool is about to run that must run at most once. 'started': go on, it never was;
+-- 'again': it had been started before, its outcome is unknown; 'lost': the run has another owner.
+create function timestep.begin_step_v1(
+  p_run_id text, p_epoch bigint, p_key text, p_agent text, p_name text, p_call_id text,
+  p_arguments text, p_language text
+) returns text
+language plpgsql as $$
+declare
+  run_segment integer;
+begin
+  select segment into run_segment from timestep.runs
+    where run_id = p_run_id and epoch = p_epoch and status = 'running' for share;
+  if not found then
+    return 'lost';
+  end if;
+  insert into timestep.steps (run_id, key, kind, status, agent, name, call_id, arguments,
+      epoch, segment, language, started_at)
+    values (p_run_id, p_key, 'tool', 'started', p_agent, p_name, p_call_id, p_arguments,
+      p_epoch, run_segment, p_language, clock_timestamp())
+    on conflict (run_id, key) do nothing;
+  return case when found then 'started' else 'again' end;
+end $$;
+
+-- Append what a run adds to its session. p_first is the place of the first item among all that
+-- the run adds, from 0: what is there already is not added again. False: the run was lost.
+create function timestep.append_run_items_v1(
+  p_run_id text, p_epoch bigint, p_session_id text, p_path text, p_first integer,
+  p_documents text[], p_types text[], p_roles text[], p_call_ids text[]
+) returns boolean
+language plpgsql as $$
+begin
+  perform from timestep.runs
+    where run_id = p_run_id and epoch = p_epoch and status = 'running' for share;
+  if not found then
+    return false;
+  end if;
+  perform timestep.lock_session_v1(p_session_id);
+  insert into timestep.session_items
+    (session_id, append_key, append_position, document, type, role, call_id)
+  select p_session_id, 'run:' || p_run_id || p_path, p_first + position - 1,
+      document, type, role, call_id
+    from unnest(p_documents, p_types, p_roles, p_call_ids) with ordinality
+      as item (document, type, role, call_id, position)
+    order by position
+  on conflict (session_id, append_key, append_position) do nothing;
+  return true;
+end $$;
+
+-- End a run. False: it has another owner now, or had ended.
+create function timestep.finish_run_v1(
+  p_run_id text, p_epoch bigint, p_status text, p_output text, p_error_type text, p_error text,
+  p_turns integer, p_requests bigint,
+  p_input_tokens bigint, p_output_tokens bigint, p_total_tokens bigint
+) returns boolean
+language sql as $$
+  with ended as (
+    update timestep.runs
+      set status = p_status, output = p_output, error_type = p_error_type, error = p_error,
+          turns = p_turns, requests = p_requests, input_tokens = p_input_tokens,
+          output_tokens = p_output_tokens, total_tokens = p_total_tokens,
+          owner = null, seconds_left = null,
+          updated_at = clock_timestamp(), finished_at = clock_timestamp()
+      where run_id = p_run_id and epoch = p_epoch and status = 'running'
+      returning session_id),
+  freed as (
+    update timestep.sessions s set paused_run = null from ended
+      where s.session_id = ended.session_id and s.paused_run = p_run_id)
+  select exists (select from ended);
+$$;
+
+-- Where the state of a paused run is saved: under its session, unless another run is paused there.
+create function timestep.state_key_v1(p_run_id text, p_session_id text) returns text
+language plpgsql as $$
+begin
+  if p_session_id is null then
+    return p_run_id;
+  end if;
+  perform timestep.lock_session_v1(p_session_id);
+  update timestep.sessions s set paused_run = p_run_id
+    where s.session_id = p_session_id and (s.paused_run is null or s.paused_run = p_run_id
+      or not exists (select from timestep.runs r
+        where r.run_id = s.paused_run and r.status in ('pending', 'running', 'interrupted')))
+      and not exists (select from timestep.run_states v
+        where v.session_id = p_session_id and v.status <> 'done'
+          and v.run_id is distinct from p_run_id);
+  return case when found then p_session_id else p_run_id end;
+end $$;
+
+-- Pause a run whose state was saved: it waits for decisions, and nobody owns it.
+create function timestep.pause_run_v1(
+  p_run_id text, p_epoch bigint, p_state_session_id text, p_state_version bigint,
+  p_expires_seconds double precision, p_turns integer, p_requests bigint,
+  p_input_tokens bigint, p_output_tokens bigint, p_total_tokens bigint
+) returns boolean
+language plpgsql as $$
+begin
+  update timestep.runs r
+    set status = 'interrupted', owner = null,
+        state_session_id = p_state_session_id, state_version = p_state_version,
+        session_items = (select count(*) from timestep.session_items i
+          where i.session_id = r.session_id and i.append_key = 'run:' || p_run_id),
+        turns = p_turns, requests = p_requests, input_tokens = p_input_tokens,
+        output_tokens = p_output_tokens, total_tokens = p_total_tokens,
+        seconds_left = extract(epoch from r.deadline_at - clock_timestamp()), deadline_at = null,
+        updated_at = clock_timestamp()
+    where r.run_id = p_run_id and r.epoch = p_epoch and r.status = 'running';
+  if not found then
+    return false;
+  end if;
+  update timestep.run_states v set run_id = p_run_id
+    where v.session_id = p_state_session_id and v.version = p_state_version;
+  update timestep.approvals a
+    set run_id = p_run_id,
+        expires_at = case when a.status = 'pending' then
+          clock_timestamp() + make_interval(secs => p_expires_seconds) end
+    where a.session_id = p_state_session_id and a.version = p_state_version;
+  return true;
+end $$;
+
+-- Decide on one call. The first decision counts; the same one again changes nothing.
+--   outcome  'decided', 'same', or why not: 'missing', 'conflict' (see status and decided_by), 'expired'
+create function timestep.decide_approval_v1(
+  p_approval_id uuid, p_decision text, p_message text, p_arguments text, p_always boolean,
+  p_decided_by text,
+  out outcome text, out status text, out decided_by text, out run_id text, out pending integer
+)
+language plpgsql as $$
+declare
+  approval record;
+begin
+  update timestep.approvals a
+    set status = p_decision, message = p_message, arguments_used = p_arguments,
+        always = p_always, decided_by = p_decided_by, decided_at = clock_timestamp()
+    where a.approval_id = p_approval_id and a.status = 'pending'
+      and (a.expires_at is null or a.expires_at > clock_timestamp());
+  outcome := case when found then 'decided' end;
+  select a.* into approval from timestep.approvals a where a.approval_id = p_approval_id;
+  if not found then
+    outcome := 'missing';
+    return;
+  end if;
+  status := approval.status;
+  decided_by := approval.decided_by;
+  run_id := approval.run_id;
+  outcome := coalesce(outcome, case
+    when approval.status in ('pending', 'expired') then 'expired'
+    when approval.status = p_decision and approval.always = p_always
+      and approval.message is not distinct from p_message
+      and approval.arguments_used is not distinct from p_arguments then 'same'
+    else 'conflict' end);
+  select count(*) into pending from timestep.approvals a
+    where a.session_id = approval.session_id and a.version = approval.version
+      and a.status = 'pending';
+end $$;
+
+-- Turn down what nobody decided on in time. Returns the runs that can go on now.
+create function timestep.expire_approvals_v1() returns setof text
+language sql as $$
+  with expired as (
+    update timestep.approvals
+      set status = 'expired', decided_at = clock_timestamp(),
+          message = 'The approval expired before anybody decided.'
+      where status = 'pending' and expires_at <= clock_timestamp()
+      returning approval_id, run_id)
+  select distinct e.run_id from expired e join timestep.runs r on r.run_id = e.run_id
+    where r.status = 'interrupted' and not exists (
+      select from timestep.approvals a
+        where a.session_id = r.state_session_id and a.version = r.state_version
+          and a.status = 'pending'
+          and a.approval_id not in (select approval_id from expired));
+$$;
+
+-- Begin the next segment of a paused run on which all is decided. Of any number that try, one does.
+--   p_owner   who executes it, or is about to enqueue it
+--   resumed   true: start <run_id>:r<segment>; false with a reason:
+--             missing; undecided (pending: how many); taken (its state was resumed outside of the
+--             run); or the status of a run that is not paused (resumed already: its segment)
+create function timestep.resume_run_v1(
+  p_run_id text, p_owner uuid,
+  out resumed boolean, out reason text, out segment integer, out pending integer
+)
+language plpgsql as $$
+declare
+  run record;
+begin
+  resumed := false;
+  select r.* into run from timestep.runs r where r.run_id = p_run_id for update;
+  if not found then
+    reason := 'missing';
+    return;
+  end if;
+  segment := run.segment;
+  if run.status <> 'interrupted' then
+    reason := run.status;
+    return;
+  end if;
+  select count(*) into pending from timestep.approvals a
+    where a.session_id = run.state_session_id and a.version = run.state_version
+      and a.status = 'pending';
+  if pending > 0 then
+    reason := 'undecided';
+    return;
+  end if;
+  -- from here on the state belongs to the run: nobody else can resume it
+  update timestep.run_states v set status = 'done', claim_token = null, claim_expires_at = null,
+      finished_at = clock_timestamp()
+    where v.session_id = run.state_session_id and v.version = run.state_version
+      and (v.status = 'saved' or (v.status = 'claimed' and v.claim_expires_at <= clock_timestamp()));
+  if not found then
+    reason := 'taken';
+    return;
+  end if;
+  segment := run.segment + 1;
+  update timestep.runs r
+    set status = 'pending', segment = resume_run_v1.segment, owner = p_owner,
+        updated_at = clock_timestamp()
+    where r.run_id = p_run_id;
+  resumed := true;
+end $$;
+
+-- Cancel a run that has not ended: what it still does is not recorded. Returns its status before.
+create function timestep.cancel_run_v1(p_run_id text, p_reason text) returns text
+language plpgsql as $$
+declare
+  before text;
+begin
+  select status into before from timestep.runs where run_id = p_run_id for update;
+  if before in ('pending', 'running', 'interrupted') then
+    update timestep.runs
+      set status = 'cancelled', epoch = epoch + 1, owner = null, error = p_reason,
+          updated_at = clock_timestamp(), finished_at = clock_timestamp()
+      where run_id = p_run_id;
+    update timestep.approvals set status = 'superseded'
+      where run_id = p_run_id and status = 'pending';
+    update timestep.run_states set status = 'done', claim_token = null, claim_expires_at = null,
+        finished_at = clock_timestamp()
+      where run_id = p_run_id and status <> 'done';
+    update timestep.sessions set paused_run = null where paused_run = p_run_id;
+  end if;
+  return before;
+end $$;
+
+-- Remove runs that ended before p_before, with all that is theirs. Conversations stay.
+create function timestep.delete_runs_v1(p_before timestamptz, p_limit integer)
+returns setof text
+language plpgsql as $$
+declare
+  ids text[];
+begin
+  select array_agg(run_id) into ids from (
+    select r.run_id from timestep.runs r
+      where r.status in ('completed', 'failed', 'cancelled') and r.finished_at < p_before
+      order by r.finished_at limit p_limit for update skip locked) old;
+  delete from timestep.run_states v where v.run_id = any (ids);
+  delete from timestep.sessions s
+    where s.session_id = any (ids)
+      and not exists (select from timestep.session_items i where i.session_id = s.session_id)
+      and not exists (select from timestep.run_states v where v.session_id = s.session_id);
+  return query delete from timestep.runs r where r.run_id = any (ids) returning r.run_id;
+end $$;
+
+-- Give the next model call its time under every limit that is set for one of p_names. Calls get
+-- their times in the order of asking; in no window of per_seconds lie more than allowed.
+--   wait_seconds  how long to wait before the call; 0: call now
+--   slots         to hand to settle_model_call_v1 when the call has ended
+create function timestep.reserve_model_call_v1(
+  p_names text[], p_tokens bigint,
+  out wait_seconds double precision, out slots bigint[]
+)
+language plpgsql as $$
+declare
+  rate_limit record;
+  at timestamptz := clock_timestamp();
+  period interval;
+  bound timestamptz;
+begin
+  slots := '{}';
+  -- locked in one order, so that two callers never wait for each other
+  perform from timestep.rate_limits where name = any (p_names) order by name for update;
+  at := greatest(at, clock_timestamp());
+  for rate_limit in
+    select * from timestep.rate_limits where name = any (p_names) order by name
+  loop
+    -- a twentieth more, since calls start some milliseconds after their time
+    period := make_interval(secs => rate_limit.per_seconds * 1.05);
+    delete from timestep.rate_limit_slots
+      where name = rate_limit.name and slot_at < clock_timestamp() - 2 * period;
+    select max(slot_at) into bound from timestep.rate_limit_slots where name = rate_limit.name;
+    at := greatest(at, bound);
+    select slot_at + period into bound from timestep.rate_limit_slots
+      where name = rate_limit.name
+      order by slot_at desc, slot_id desc offset rate_limit.requests - 1 limit 1;
+    if rate_limit.requests is not null and found then
+      at := greatest(at, bound);
+    end if;
+    if rate_limit.tokens is not null then
+      -- the newest call with which the sum is too much must have left the window
+      select max(used.slot_at) + period into bound from (
+        select slot_at, sum(tokens) over (order by slot_at desc, slot_id desc) as total
+          from timestep.rate_limit_slots where name = rate_limit.name) used
+        where used.total + least(p_tokens, rate_limit.tokens) > rate_limit.tokens;
+      at := greatest(at, bound);
+    end if;
+  end loop;
+  with given as (
+    insert into timestep.rate_limit_slots (name, slot_at, tokens)
+      select name, at, p_tokens from timestep.rate_limits where name = any (p_names)
+      returning slot_id)
+  select coalesce(array_agg(slot_id), '{}') into slots from given;
+  wait_seconds := greatest(0, extract(epoch from at - clock_timestamp()));
+end $$;
+
+-- Put the tokens that a call really used in place of the estimate.
+create function timestep.settle_model_call_v1(p_slots bigint[], p_tokens bigint) returns void
+language sql as $$
+  update timestep.rate_limit_slots set tokens = p_tokens where slot_id = any (p_slots);
+$$;
+`,
+  },
 ];
