@@ -1,20 +1,22 @@
 """Restoring a run that either language saved, as a state of the Python SDK."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from agents import Agent, RunContextWrapper, RunState
 
-from timestep.run_state.approvals import apply_decisions, native_approvals, nested_entry
+from timestep.run_state.decisions import apply_decisions, native_approvals
 from timestep.run_state.diagnosis import check
+from timestep.run_state.guardrails import native_guardrails
 from timestep.run_state.identity import call_of, check_agents
-from timestep.run_state.items import native_handoff_output
 from timestep.run_state.ledger import tool_invocations
 from timestep.run_state.native import SCHEMA_VERSION, Native
-from timestep.run_state.record import Envelope, Function, Item, Run, Usage, Wire
+from timestep.run_state.pending import native_pending, visible_items
+from timestep.run_state.record import Envelope, Response, Run
+from timestep.run_state.run_items import native_item
+from timestep.run_state.usage import native_usage
 
 _STEPS = {"run_again": {"type": "next_step_run_again"}, "terminal": None}
-_GUARDRAILS = ("input", "output", "tool_input", "tool_output")
 
 
 async def from_envelope(
@@ -57,7 +59,7 @@ def native_document(run: Run, around: Native | None = None) -> Native:
         run: The run.
         around: The native context of the run around a nested one (None: it is the outermost).
     """
-    items = [_item(run, item) for item in run.get("items", [])]
+    items = [native_item(run, item) for item in run.get("items", [])]
     context = _context(run, around)
     visible, in_session, places = _histories(run, items)
     native: Native = {
@@ -71,7 +73,7 @@ def native_document(run: Run, around: Native | None = None) -> Native:
         "tool_use_tracker": _tools_used(run),
         "max_turns": run["max_turns"],
         "no_active_agent_run": True,
-        **{f"{kind}_guardrail_results": _guardrails(run, kind) for kind in _GUARDRAILS},
+        **native_guardrails(run),
         "conversation_id": run.get("conversation_id"),
         "previous_response_id": run.get("previous_response_id"),
         "auto_previous_response_id": run.get("auto_previous_response_id", False),
@@ -88,45 +90,8 @@ def native_document(run: Run, around: Native | None = None) -> Native:
     }
     native["last_model_response"] = next(reversed(native["model_responses"]), None)
     if run["status"] == "interrupted":
-        native |= _interruption(run, context)
+        native |= native_pending(run, lambda inner: native_document(inner, around=context))
     return native
-
-
-def _item(run: Run, item: Item) -> Native:
-    kind, raw = item["type"], call_of(run, item["raw"])
-    native: Native = {"type": kind, "raw_item": raw}
-    if kind == "handoff_output_item":
-        native["raw_item"] = native_handoff_output(raw)
-        for name in ("agent", "source_agent", "target_agent"):
-            native[name] = {"name": cast("Any", item)["source_agent" if name == "agent" else name]}
-        return native
-    native["agent"] = {"name": item.get("agent")}
-    if kind == "tool_call_output_item":
-        native["output"] = item.get("output", raw.get("output"))
-    if kind == "tool_call_item" and "name" in raw:
-        native["tool_name"] = raw["name"]
-    if kind == "tool_approval_item":
-        native |= _approval_names(item, raw)
-    for name in ("input_id", "custom_data"):
-        if name in item:
-            native[name] = item[name]
-    return native
-
-
-def _approval_names(item: Item, raw: Wire) -> Native:
-    names: Native = {"tool_name": item.get("tool_name", raw.get("name"))}
-    if raw.get("type") == "function_call":
-        key = item.get("tool_key") or ["bare", raw["name"]]
-        names["tool_lookup_key"] = lookup_key(key)
-        if key[0] == "namespaced":
-            names["tool_namespace"] = key[1]
-    return names
-
-
-def lookup_key(key: list[str]) -> Native:
-    """Return a tool's key as the Python SDK writes it."""
-    namespace = {"namespace": key[1]} if key[0] == "namespaced" else {}
-    return {"kind": key[0], **namespace, "name": key[-1]}
 
 
 def _histories(
@@ -140,44 +105,19 @@ def _histories(
     return items[: split["visible"]], in_session, [places.get(i) for i in range(split["visible"])]
 
 
-def _response(run: Run, response: Any) -> Native:
+def _response(run: Run, response: Response) -> Native:
     outputs = [call_of(run, place) for place in response["output"]]
     return {
-        "usage": _usage(response["usage"]),
+        "usage": native_usage(response["usage"]),
         "output": outputs,
         "response_id": response.get("response_id"),
         "request_id": response.get("request_id"),
     }
 
 
-def _usage(usage: Usage) -> Native:
-    entries = [_tokens(entry) for entry in usage.get("entries", [])]
-    tokens = _tokens(usage)
-    for name in ("input_tokens_details", "output_tokens_details"):
-        tokens[name] = [tokens[name]]
-    return {"requests": usage.get("requests", 0), **tokens, "request_usage_entries": entries}
-
-
-def _tokens(usage: Usage) -> Native:
-    return {
-        "input_tokens": usage["input_tokens"],
-        "output_tokens": usage["output_tokens"],
-        "total_tokens": usage["total_tokens"],
-        "input_tokens_details": {
-            "cached_tokens": 0,
-            "cache_write_tokens": 0,
-            **usage.get("input_tokens_details", {}),
-        },
-        "output_tokens_details": {
-            "reasoning_tokens": 0,
-            **usage.get("output_tokens_details", {}),
-        },
-    }
-
-
 def _context(run: Run, around: Native | None) -> Native:
     context: Native = {
-        "usage": _usage(run["usage"]) if "usage" in run else (around or {})["usage"],
+        "usage": native_usage(run["usage"]) if "usage" in run else (around or {})["usage"],
         "tool_invocations": tool_invocations(run),
         "context": run.get("context", around["context"] if around else None),
         **native_approvals(run),
@@ -204,114 +144,9 @@ def _tools_used(run: Run) -> dict[str, list[str]]:
     return used
 
 
-def _guardrails(run: Run, kind: str) -> list[Native]:
-    return [_guardrail(kind, r) for r in run.get("guardrails", {}).get(kind, [])]
-
-
-def _guardrail(kind: str, result: dict[str, Any]) -> Native:
-    output: Native = {"outputInfo": result.get("info")}
-    if "behavior" in result:
-        output["behavior"] = result["behavior"]
-    else:
-        output["tripwireTriggered"] = result["tripped"]
-    native: Native = {"guardrail": {"type": kind, "name": result["name"]}, "output": output}
-    if kind == "output":
-        native["agent"] = {"name": result["agent"]}
-        native["agentOutput"] = result.get("agent_output")
-    return native
-
-
 def _persisted_items(run: Run) -> int:
     if not run.get("session_persisted"):
         return 0
-    items = run.get("items", [])
-    visible = run["session_items"]["visible"] if "session_items" in run else len(items)
     new = [i for i in run.get("pending", {}).get("new_items", []) if isinstance(i, int)]
-    current = items[new[0] if new else 0 : visible]
+    current = run.get("items", [])[new[0] if new else 0 : visible_items(run)]
     return sum(item["type"] != "tool_approval_item" for item in current)
-
-
-def _interruption(run: Run, context: Native) -> Native:
-    waiting = [_waiting(run, i) for i in range(len(run.get("interruptions", [])))]
-    data = {"interruptions": waiting, "response_accepted": False, "llm_end_hooks_started": True}
-    parts: Native = {"current_step": {"type": "next_step_interruption", "data": data}}
-    if "pending" in run:
-        parts["last_processed_response"] = _processed(run, context, waiting)
-    ownership = _ownership(run)
-    if ownership:
-        parts["current_response_generated_item_ownership"] = ownership
-    return parts
-
-
-def _waiting(run: Run, index: int) -> Native:
-    entry: Any = run.get("interruptions", [])[index]
-    if isinstance(entry, int):
-        return _item(run, run.get("items", [])[entry])
-    if "nested" in entry:
-        return _waiting(*nested_entry(run, entry))
-    return _item(run, entry)
-
-
-def _ownership(run: Run) -> Native | None:
-    new: list[Any] = list(run.get("pending", {}).get("new_items", []))
-    waiting: list[Any] = list(run.get("interruptions", []))
-    if not new or not all(isinstance(place, int) for place in new + waiting):
-        return None
-    items = run.get("items", [])
-    visible = run["session_items"]["visible"] if "session_items" in run else len(items)
-    return {"start": new[0], "end": visible, "interruptions": waiting}
-
-
-def _processed(run: Run, context: Native, waiting: list[Native]) -> Native:
-    pending = run.get("pending", {})
-    items = run.get("items", [])
-    new = [items[p] if isinstance(p, int) else p for p in pending.get("new_items", [])]
-    functions = pending.get("functions", [])
-    handoffs = [(call_of(run, h["call"]), h) for h in pending.get("handoffs", [])]
-    calls = [call_of(run, f["call"]) for f in functions]
-    processed: Native = {
-        "new_items": [_item(run, item) for item in new],
-        "tools_used": [call["name"] for call in calls + [call for call, _ in handoffs]],
-        "functions": [_function(run, f, context) for f in functions],
-        "computer_actions": [],
-        "custom_tool_actions": [],
-        "local_shell_actions": [],
-        "shell_actions": [],
-        "apply_patch_actions": [],
-        "handoffs": [{"tool_call": c, "handoff": {"tool_name": c["name"]}} for c, _ in handoffs],
-        "mcp_approval_requests": [
-            {
-                "request_item": {"raw_item": call_of(run, place)},
-                "mcp_tool": {"name": "hosted_mcp"},
-            }
-            for place in pending.get("mcp", [])
-        ],
-        "interruptions": waiting,
-        "mcp_tool_bindings": {
-            call["call_id"]: _binding(f)
-            for call, f in zip(calls, functions, strict=True)
-            if _binding(f)
-        },
-    }
-    if "tool_output_guardrail_start" in pending:
-        processed["tool_output_guardrail_result_start"] = pending["tool_output_guardrail_start"]
-    return processed
-
-
-def _function(run: Run, function: Function, context: Native) -> Native:
-    call = call_of(run, function["call"])
-    key = function.get("tool_key") or ["bare", call["name"]]
-    native: Native = {
-        "tool_call": call,
-        "tool": {"name": key[-1], "lookupKey": lookup_key(key)},
-    }
-    if key[0] == "namespaced":
-        native["tool"]["namespace"] = key[1]
-    if "nested" in function:
-        native["agent_run_state"] = native_document(function["nested"], around=context)
-    return native
-
-
-def _binding(function: Function) -> list[Any] | None:
-    binding = function.get("mcp_binding")
-    return [binding["server"], binding["tool"], binding.get("index")] if binding else None

@@ -3,7 +3,7 @@
 import logging
 import re
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from agents import Agent, FunctionTool, Handoff, HostedMCPTool
 from agents._run_state_agent_identity import _iter_agent_graph  # pyright: ignore[reportPrivateUsage]
@@ -132,16 +132,27 @@ def call_of(run: Run, place: int | dict[str, Any]) -> dict[str, Any]:
     return call_of(run, raw)
 
 
+def nested_entry(run: Run, entry: dict[str, Any]) -> tuple[Run, int]:
+    """Return the nested run of an interruption, and its place there."""
+    for function in run.get("pending", {}).get("functions", []):
+        call: Any = function["call"]
+        raw: Any = run.get("items", [])[call]["raw"] if isinstance(call, int) else call
+        if raw.get("call_id") == entry["call_id"] and "nested" in function:
+            return function["nested"], entry["nested"]
+    raise ValueError(f"no nested run for call {entry['call_id']!r}")
+
+
 def nested_start(tool: FunctionTool, otherwise: Agent[Any]) -> Agent[Any]:
     """Return the agent that an agent as a tool starts with."""
     inner = tool._agent_instance  # noqa: SLF001 - the SDK resolves nested runs through it  # pyright: ignore[reportPrivateUsage]
-    return inner if isinstance(inner, Agent) else otherwise
+    return cast("Agent[Any]", inner) if isinstance(inner, Agent) else otherwise
 
 
 def _agent_names(run: Run) -> list[str]:
     names = [run["agent"]]
     for item in run.get("items", []):
-        names += [str(item[k]) for k in ("agent", "source_agent", "target_agent") if k in item]
+        owners = (item.get(k) for k in ("agent", "source_agent", "target_agent"))
+        names += [owner for owner in owners if owner is not None]
     names += [a["agent"] for a in run.get("approvals", []) if "agent" in a]
     names += [str(r["agent"]) for r in run.get("guardrails", {}).get("output", [])]
     return list(dict.fromkeys(names))

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from timestep.run_state.record import Wire, encode
+from timestep.run_state.record import Wire
+from timestep.run_state.text import encode
 
 # The SDKs' chat-completions models put these where a real id would stand.
 _PLACEHOLDER_IDS = ("__fake_id__", "FAKE_ID")

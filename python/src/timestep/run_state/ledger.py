@@ -24,7 +24,9 @@ def tool_invocations(run: Run) -> Native:
         if "nested" in function:
             key: Any = tuple(function["tool_key"]) if "tool_key" in function else None
             call = call_of(run, function["call"])
-            ledger |= _record(tool_invocation_identity_and_scope(call, tool_lookup_key=key), False)
+            ledger |= _record(
+                tool_invocation_identity_and_scope(call, tool_lookup_key=key), completed=False
+            )
     return ledger
 
 
@@ -41,10 +43,10 @@ def _entry(item: Item, call: Wire, done: set[tuple[str, str]]) -> Native | None:
     identity = tool_invocation_identity_and_scope(call, tool_name=name, invocation_role=role)
     if identity is None or identity[:2] not in done:
         return None
-    return _record(identity, True)
+    return _record(identity, completed=True)
 
 
-def _record(identity: tuple[str, str, str, str] | None, completed: bool) -> Native:  # noqa: FBT001
+def _record(identity: tuple[str, str, str, str] | None, *, completed: bool) -> Native:
     if identity is None:
         return {}
     kind, call_id, scope, fingerprint = identity

@@ -2,7 +2,8 @@
 
 from typing import Any, cast
 
-from timestep.run_state.record import Item, SessionItems, Wire, encode
+from timestep.run_state.record import Item, SessionItems, Wire
+from timestep.run_state.text import encode
 
 _APPROVAL = "tool_approval_item"
 
@@ -51,7 +52,7 @@ class ItemPool:
         return {"visible": self._visible, "order": self._order}
 
     def first(self, raw: Wire, start: int) -> int | None:
-        """Return the first place from `start` on that the model sees and that holds the raw item."""
+        """Return the first place from `start` on that the model sees and that holds the raw."""
         places = self._places.get(encode(raw), [])
         return next((p for p in places if start <= p < self._visible), None)
 

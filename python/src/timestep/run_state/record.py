@@ -1,18 +1,15 @@
-"""The saved form of a run that both languages read: its shape and its text.
+"""The saved form of a run that both languages read: its shape.
 
 What each field means is told in `spec/run-state.md`.
 """
 
 import json
-import math
-from collections.abc import Callable, Mapping
-from json.encoder import encode_basestring_ascii
-from typing import Any, Literal, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict
 
 from timestep.errors import NotPortableError
+from timestep.run_state.text import encode as encode
 
 FORMAT = "timestep.run_state/1"
-LARGEST_NUMBER = 2**53 - 1
 
 Wire = dict[str, Any]
 
@@ -160,115 +157,11 @@ class Envelope(Run):
     writer: Writer
 
 
-def portable(value: Any, path: str = "") -> Any:
-    """Return the value as plain JSON that both languages hold alike.
-
-    Raises:
-        NotPortableError: A part of it cannot be written as JSON or would not be the same
-            in JavaScript; the message names its path.
-    """
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, (int, float)):
-        return _portable_number(value, path)
-    if isinstance(value, Mapping):
-        members = cast("Mapping[Any, Any]", value)
-        return {
-            _key(k, path): portable(v, f"{path}.{k}" if path else k) for k, v in members.items()
-        }
-    if isinstance(value, (list, tuple)):
-        elements = cast("list[Any]", value)
-        return [portable(v, f"{path}[{i}]") for i, v in enumerate(elements)]
-    raise NotPortableError(
-        f"{path} is {type(value).__name__}, which JSON cannot hold:"
-        " keep texts, numbers, booleans, lists and mappings there."
-    )
-
-
-def _key(key: object, path: str) -> str:
-    if isinstance(key, str):
-        return key
-    raise NotPortableError(f"{path} has the key {key!r}, but keys must be texts.")
-
-
-def _portable_number(number: float, path: str) -> float:
-    if isinstance(number, float) and not math.isfinite(number):
-        raise NotPortableError(f"{path} is {number}, which JSON cannot hold.")
-    if abs(number) > LARGEST_NUMBER:
-        raise NotPortableError(
-            f"{path} is {number}, but JavaScript keeps whole numbers only up to"
-            f" {LARGEST_NUMBER}: keep it as a text."
-        )
-    return int(number) if int(number) == number else float(number)
-
-
-def encode(value: Any) -> str:
-    """Return JSON text as the specification fixes it: sorted, ASCII, numbers as in JavaScript.
-
-    Equal values give equal text in Python and in TypeScript.
-    """
-    parts: list[str] = []
-    _write(value, parts.append)
-    return "".join(parts)
-
-
-def _write(value: Any, put: Callable[[str], None]) -> None:
-    if isinstance(value, str):
-        put(encode_basestring_ascii(value))
-    elif value is None or isinstance(value, bool):
-        put({None: "null", True: "true", False: "false"}[value])
-    elif isinstance(value, (int, float)):
-        put(_number(value))
-    elif isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        put("{")
-        for i, key in enumerate(in_order(members)):
-            put(f"{',' if i else ''}{encode_basestring_ascii(key)}:")
-            _write(members[key], put)
-        put("}")
-    else:
-        put("[")
-        for i, element in enumerate(value):
-            if i:
-                put(",")
-            _write(element, put)
-        put("]")
-
-
-def _number(number: float) -> str:
-    if int(number) == number:
-        return str(int(number))
-    text = repr(number)
-    if "e" not in text:
-        return text
-    # Python turns to exponents below 1e-4, JavaScript below 1e-6; neither pads the digits.
-    digits, exponent = text.split("e")
-    places = -int(exponent)
-    if places > 6:
-        return f"{digits}e-{places}"
-    sign = "-" if number < 0 else ""
-    return f"{sign}0.{'0' * (places - 1)}{digits.strip('-').replace('.', '')}"
-
-
-def in_order(keys: Any) -> list[str]:
-    """Return keys as JavaScript lists them: array indexes by number, the others by UTF-16 unit."""
-    texts = cast("list[str]", list(keys))
-    joined = "".join(texts)
-    if joined.isascii() and not any(k[:1].isdigit() for k in texts):
-        return sorted(texts)
-    return sorted(texts, key=_place)
-
-
-def utf16_order(text: str) -> bytes:
-    """Return a sort key that orders texts by their UTF-16 code units, as JavaScript does."""
-    return text.encode("utf-16-be", "surrogatepass")
-
-
-def _place(key: str) -> tuple[int, int, bytes]:
-    is_index = key.isascii() and key.isdigit() and (key == "0" or key[0] != "0")
-    if is_index and int(key) < 2**32 - 1:
-        return (0, int(key), b"")
-    return (1, 0, utf16_order(key))
+def present(**fields: Any) -> dict[str, Any]:
+    """Return the fields that the specification writes: those that are not null, false or empty."""
+    return {
+        k: v for k, v in fields.items() if v is not None and v is not False and v not in ([], {})
+    }
 
 
 def decode(text: str) -> Envelope:

@@ -35,7 +35,8 @@ def refuse_unportable(native: Native) -> None:
 
 
 def _reasons(native: Native) -> dict[str, bool]:
-    step = cast("Native", (native.get("current_step") or {}).get("data", {}))
+    step = cast("Native", native.get("current_step") or {})
+    step = cast("Native", step.get("data", {}))
     processed = cast("Native", native.get("last_processed_response") or {})
     return {
         "a write to its session is not finished": native.get("pending_session_write") is not None,

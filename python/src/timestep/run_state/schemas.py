@@ -7,7 +7,7 @@ defaults and limits may change, and differ between the languages, without changi
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from timestep.run_state.record import encode, utf16_order
+from timestep.run_state.text import encode, utf16_order
 
 Schema = dict[str, Any]
 
@@ -21,7 +21,7 @@ class _Argument:
 
 
 def argument_lines(schema: Any) -> list[str]:
-    """Return one line for each argument, such as `lines[].sku: string` or `note?: null | string`."""
+    """Return one line for each argument, such as `note?: null | string`."""
     arguments: dict[str, _Argument] = {}
     if isinstance(schema, dict):
         _read(cast("Schema", schema), cast("Schema", schema), "", arguments, ())
