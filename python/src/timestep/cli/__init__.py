@@ -1,1 +1,5 @@
+"""The command `timestep`."""
 
+from timestep.cli.main import main
+
+__all__ = ["main"]

@@ -22,11 +22,30 @@ PLACES = {
     "port": "after the @",
     "dbname": "after the /",
 }
-PARAMETERS = frozenset(
-    """application_name channel_binding client_encoding connect_timeout fallback_application_name
-    gssencmode keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname options
-    require_auth sslcert sslcrl sslkey sslmode sslnegotiation sslpassword sslrootcert sslsni
-    target_session_attrs tcp_user_timeout""".split()
+PARAMETERS = (
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "options",
+    "require_auth",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
 )
 
 

@@ -3,22 +3,13 @@
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from timestep.database.address import Address
 from timestep.errors import DatabaseUnavailableError
 
 Connection = psycopg.Connection[dict[str, Any]]
-
-# Every statement is its own transaction unless a transaction is opened; no statement is prepared
-# on the server, because poolers such as pgbouncer hand the next one to another backend.
-SETTINGS: dict[str, Any] = {
-    "autocommit": True,
-    "prepare_threshold": None,
-    "row_factory": dict_row,
-    "client_encoding": "UTF8",
-    "fallback_application_name": "timestep",
-}
 
 
 def connect(address: Address, *, source: str) -> Connection:
@@ -32,12 +23,26 @@ def connect(address: Address, *, source: str) -> Connection:
         DatabaseUnavailableError: The server cannot be reached, refuses, or does not answer.
     """
     try:
-        return psycopg.connect(address.url, connect_timeout=address.connect_timeout, **SETTINGS)
+        return open_connection(address.url, connect_timeout=address.connect_timeout)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(
             f"Cannot use the PostgreSQL at {address.display} ({source}): "
             f"{reason(error, seconds=address.connect_timeout)}."
         ) from error
+
+
+def open_connection(url: str = "", **parameters: str | int) -> Connection:
+    """Return a connection as connect() does, with psycopg's own errors."""
+    # No statement is prepared on the server: poolers such as pgbouncer hand the next one to
+    # another backend.
+    return psycopg.Connection[dict[str, Any]].connect(
+        make_conninfo(
+            url, client_encoding="UTF8", fallback_application_name="timestep", **parameters
+        ),
+        autocommit=True,
+        prepare_threshold=None,
+        row_factory=dict_row,
+    )
 
 
 def reason(error: psycopg.OperationalError, *, seconds: int) -> str:

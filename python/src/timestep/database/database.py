@@ -65,6 +65,7 @@ class Database:
         self._closed = False
 
     def __repr__(self) -> str:
+        """Return where the data lies, without the password."""
         return f"<Database {self.location.display}>"
 
     @property

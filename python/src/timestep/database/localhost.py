@@ -5,13 +5,14 @@ Port 5432 can be a tunnel to somebody's production, so nothing is guessed: one u
 """
 
 import socket
+from contextlib import suppress
 
 import psycopg
 from psycopg import sql
 
 from timestep import settings
 from timestep.database.address import Address, build_url
-from timestep.database.connect import SETTINGS, Connection, reason
+from timestep.database.connect import Connection, open_connection, reason
 from timestep.errors import DatabaseUnavailableError
 
 REACH = 0.5  # seconds for the TCP connect
@@ -58,7 +59,7 @@ class _Guest:
 
     def __init__(self, user: str, ip_address: str, port: int) -> None:
         self.user = user
-        self._server = {"host": HOST, "hostaddr": ip_address, "port": port}
+        self._server: dict[str, str | int] = {"host": HOST, "hostaddr": ip_address, "port": port}
         # An empty password keeps PGPASSWORD, which is another user's, away from `postgres`.
         self._password = {} if user == settings.database_user() else {"password": ""}
 
@@ -82,13 +83,12 @@ class _Guest:
             return False
 
     def _connect(self, database: str) -> Connection:
-        return psycopg.connect(
+        return open_connection(
             user=self.user,
             dbname=database,
             connect_timeout=HANDSHAKE,
             **self._server,
             **self._password,
-            **SETTINGS,
         )
 
 
@@ -97,10 +97,9 @@ def create_database(connection: Connection, name: str) -> bool:
     found = connection.execute("select from pg_database where datname = %s", [name])
     if found.rowcount:
         return False
-    try:
+    # Another process may be faster: it is there then, which is what was asked for.
+    with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-        pass  # another process was faster: it is there, which is what was asked for
     return True
 
 

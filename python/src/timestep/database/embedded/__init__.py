@@ -7,9 +7,18 @@ stops it, in Python and in TypeScript alike. The rules are those of spec/embedde
 from timestep.database.embedded.presence import (
     EmbeddedServer,
     attach,
+    find_running,
     keep_running,
     stop_for_good,
 )
 from timestep.database.embedded.server import ServerStatus, status
 
-__all__ = ["EmbeddedServer", "ServerStatus", "attach", "keep_running", "status", "stop_for_good"]
+__all__ = [
+    "EmbeddedServer",
+    "ServerStatus",
+    "attach",
+    "find_running",
+    "keep_running",
+    "status",
+    "stop_for_good",
+]

@@ -4,13 +4,11 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from timestep import settings
-
-if sys.platform != "win32":
-    import pwd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +24,8 @@ def server_account() -> Account | None:
     """Return the user to drop to; None when the server runs as the present user."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
+    import pwd  # not on Windows
+
     for name in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(name)
@@ -37,7 +37,7 @@ def server_account() -> Account | None:
 
 
 def run(
-    command: list[str | Path], *, account: Account | None, timeout: float = 120.0
+    command: Sequence[str | Path], *, account: Account | None, timeout: float = 120.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of PostgreSQL as the server's user and return what it said.
 
@@ -47,10 +47,7 @@ def run(
         timeout: Seconds after which it is killed and subprocess.TimeoutExpired raised (120).
     """
     # A current folder that the other user may not enter makes every one of these programs complain.
-    drop = (
-        {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
-    )
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603  # a list of arguments, never a line for a shell
         command,
         check=False,
         stdin=subprocess.DEVNULL,
@@ -59,9 +56,11 @@ def run(
         text=True,
         errors="replace",
         env=settings.without_postgres(),
-        cwd=Path(command[0]).anchor,
+        cwd=Path(command[0]).anchor or None,
         timeout=timeout,
-        **drop,  # pyright: ignore[reportArgumentType]  # three keywords, each of its own type
+        user=account and account.uid,
+        group=account and account.gid,
+        extra_groups=None if account is None else [],
     )
 
 

@@ -1,4 +1,4 @@
-"""The programs of PostgreSQL: where they are, and a copy where the server's user cannot read them."""
+"""The programs of PostgreSQL, or a copy of them where the server's user cannot read them."""
 
 import importlib.util
 import os

@@ -87,8 +87,8 @@ def find_cluster(base: Path) -> Cluster | None:
         ) from error
     except FileNotFoundError as error:
         raise DatabaseUnavailableError(
-            f"{folder} is no cluster of Timestep: its file password is missing. Restore the folder, "
-            "or move it away to start with an empty one"
+            f"{folder} is no cluster of Timestep: its file password is missing. Restore the "
+            "folder, or move it away to start with an empty one"
         ) from error
     return Cluster(folder=folder, major=max(majors), password=password)
 

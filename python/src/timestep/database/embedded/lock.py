@@ -4,7 +4,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ VOID_AFTER = 60.0  # seconds
 
 
 @contextmanager
-def startup_lock(base: Path) -> Iterator[bool]:
+def startup_lock(base: Path) -> Generator[bool]:
     """Yield whether this process may go to work; if not, another one is at it."""
     lock = base / ".lock"
     if not _take(lock):

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 
 from timestep import settings
-from timestep.database.connect import SETTINGS, Connection, reason
+from timestep.database.connect import Connection, open_connection, reason
 from timestep.database.embedded.binaries import find_binaries
 from timestep.database.embedded.cluster import (
     HOST,
@@ -42,7 +42,6 @@ from timestep.errors import DatabaseUnavailableError
 PRESENCE = 7470001
 LONGEST_WAIT = 60.0  # seconds
 WHILE_ANOTHER_STARTS = 0.05
-MOST_FAILURES = 3
 KEPT = "select from pg_db_role_setting where 'timestep.keep=on' = any(setconfig)"
 
 
@@ -74,6 +73,10 @@ class _Presence:
         )
 
 
+class _NotYetError(Exception):
+    """The server cannot be used at this moment, which will pass."""
+
+
 def attach() -> EmbeddedServer:
     """Return the embedded server, created and started if need be, in use by this process.
 
@@ -83,25 +86,25 @@ def attach() -> EmbeddedServer:
         DatabaseUnavailableError: There are no binaries, or it does not start.
         ConfigurationError: A setting cannot be used.
     """
-    global _presence
     with _lock:
-        base = base_folder()
-        if _presence is not None and _is_valid(_presence, base):
-            return _presence.server
-        _leave()
-        try:
-            _presence = _wait_for_presence(base)
-        except OSError as error:
-            raise DatabaseUnavailableError(f"{error.filename or base}: {error.strerror}") from error
-        return _presence.server
+        return _attached().server
+
+
+def find_running() -> EmbeddedServer | None:
+    """Return the embedded server if it runs; this process does not attach to it."""
+    cluster = find_cluster(base_folder())
+    postmaster = running(cluster) if cluster else None
+    if cluster is None or postmaster is None or postmaster.port is None or not postmaster.ready:
+        return None
+    return EmbeddedServer(url=cluster.url(postmaster.port), folder=_shortened(cluster.folder))
 
 
 def keep_running() -> EmbeddedServer:
     """Return the embedded server, which from now on stays up when the last process leaves."""
-    server = attach()
-    assert _presence is not None
-    _presence.connection.execute(f"alter database {ROLE} set timestep.keep = 'on'")
-    return server
+    with _lock:
+        presence = _attached()
+        presence.connection.execute(f"alter database {ROLE} set timestep.keep = 'on'")
+        return presence.server
 
 
 def stop_for_good(*, force: bool = False) -> bool:
@@ -120,10 +123,8 @@ def stop_for_good(*, force: bool = False) -> bool:
     cluster = find_cluster(base_folder())
     if cluster is None or running(cluster) is None:
         return False
-    attach()
     with _lock:
-        assert _presence is not None
-        presence, _presence = _presence, None
+        presence, _presence = _attached(), None
         with presence.connection as connection:
             if not _is_last(connection) and not force:
                 raise DatabaseUnavailableError(
@@ -131,86 +132,97 @@ def stop_for_good(*, force: bool = False) -> bool:
                     "ends; to stop it now, use --force."
                 )
             connection.execute(f"alter database {ROLE} reset timestep.keep")
-            stop(presence.cluster)
-    if not wait_until_gone(presence.cluster):
-        raise DatabaseUnavailableError(
-            f"The embedded PostgreSQL in {presence.cluster.folder} does not end."
-        )
+            stop(cluster)
+    if not wait_until_gone(cluster):
+        raise DatabaseUnavailableError(f"The PostgreSQL in {cluster.folder} does not end.")
     return True
+
+
+def _attached() -> _Presence:
+    """Return this process's presence, made anew where it is missing, broken or a parent's."""
+    global _presence
+    base = base_folder()
+    if _presence is None or not _is_valid(_presence, base):
+        _leave()
+        try:
+            _presence = _wait_for_presence(base)
+        except OSError as error:
+            raise DatabaseUnavailableError(f"{error.filename or base}: {error.strerror}") from error
+    return _presence
 
 
 def _wait_for_presence(base: Path) -> _Presence:
     deadline = time.monotonic() + LONGEST_WAIT
-    failures = 0
-    obstacle = "another process is starting it"
-    while time.monotonic() < deadline:
-        cluster = find_cluster(base)
-        postmaster = running(cluster) if cluster else None
-        if cluster and postmaster:
-            try:
-                connection = _join(cluster, postmaster)
-            except psycopg.OperationalError as error:
-                obstacle = reason(error, seconds=2)
-                connection = None
-            if connection:
-                return _Presence(
-                    base=base, cluster=cluster, connection=connection, process=os.getpid()
-                )
-            time.sleep(POLL)
-            continue
-        make_base(base)
-        with startup_lock(base) as mine:
-            if mine:
-                try:
-                    _bring_up(base)
-                except DatabaseUnavailableError as error:
-                    failures += 1
-                    if failures == MOST_FAILURES or not find_cluster(base):
-                        raise
-                    obstacle = str(error)
-        if not mine:
-            time.sleep(WHILE_ANOTHER_STARTS)
-    raise DatabaseUnavailableError(
-        f"the server in {base} was not usable within {LONGEST_WAIT:.0f} seconds: {obstacle}"
-    )
+    while True:
+        try:
+            return _try_presence(base)
+        except _NotYetError as obstacle:
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailableError(
+                    f"the server in {base} was not usable within {LONGEST_WAIT:.0f} seconds: "
+                    f"{obstacle}"
+                ) from obstacle
+        time.sleep(POLL)
+
+
+def _try_presence(base: Path) -> _Presence:
+    cluster = find_cluster(base)
+    postmaster = running(cluster) if cluster else None
+    if cluster is None or postmaster is None:
+        _bring_up(base)
+        raise _NotYetError("it was started and has not answered")
+    connection = _join(cluster, postmaster)
+    return _Presence(base=base, cluster=cluster, connection=connection, process=os.getpid())
 
 
 def _bring_up(base: Path) -> None:
     """Create the cluster if there is none and start its server if it does not run."""
-    cluster = find_cluster(base)
-    if cluster is None:
-        create_cluster(base, find_binaries())
+    make_base(base)
+    with startup_lock(base) as mine:
+        if not mine:
+            time.sleep(WHILE_ANOTHER_STARTS)
+            raise _NotYetError("another process is starting it")
         cluster = find_cluster(base)
-    if cluster is not None and running(cluster) is None:
-        start(cluster)
+        if cluster is None:
+            create_cluster(base, find_binaries())
+            cluster = find_cluster(base)
+        if cluster is not None and running(cluster) is None:
+            start(cluster)
 
 
-def _join(cluster: Cluster, postmaster: Postmaster) -> Connection | None:
-    """Return a connection that holds the shared lock; None when it is not the moment for it."""
+def _join(cluster: Cluster, postmaster: Postmaster) -> Connection:
+    """Return a connection that holds the shared lock."""
     if not postmaster.ready or postmaster.port is None:
-        return None
+        raise _NotYetError("it is starting or stopping")
     try:
-        connection = _connect(cluster, postmaster.port, ROLE)
-    except psycopg.OperationalError:
-        # Without its database (the very first time) or on its way down: one of both shows here.
-        with _connect(cluster, postmaster.port, "postgres") as first:
-            create_database(first, ROLE)
-        connection = _connect(cluster, postmaster.port, ROLE)
-    try:
+        connection = _connect_or_create(cluster, postmaster.port)
         row = connection.execute("select pg_try_advisory_lock_shared(%s) as here", [PRESENCE])
-        if (found := row.fetchone()) and found["here"]:
-            return connection
-    except psycopg.OperationalError:
-        pass  # it is going down
+    except psycopg.OperationalError as error:
+        why = reason(error, seconds=2)
+        if "password authentication failed" in why:
+            raise DatabaseUnavailableError(
+                f"the password in {cluster.folder / 'password'} is not the server's"
+            ) from error
+        raise _NotYetError(why) from error
+    if (found := row.fetchone()) and found["here"]:
+        return connection
     connection.close()
-    return None
+    raise _NotYetError("another process is stopping it")
+
+
+def _connect_or_create(cluster: Cluster, port: int) -> Connection:
+    try:
+        return _connect(cluster, port, ROLE)
+    except psycopg.OperationalError:
+        # Its database is missing the very first time; on any other obstacle this fails as well.
+        with _connect(cluster, port, "postgres") as connection:
+            create_database(connection, ROLE)
+    return _connect(cluster, port, ROLE)
 
 
 def _connect(cluster: Cluster, port: int, database: str) -> Connection:
     # hostaddr, because libpq would otherwise use PGHOSTADDR of the environment.
-    return psycopg.connect(
-        cluster.url(port, database), hostaddr=HOST, connect_timeout=2, **SETTINGS
-    )
+    return open_connection(cluster.url(port, database), hostaddr=HOST, connect_timeout=2)
 
 
 def _is_valid(presence: _Presence, base: Path) -> bool:

@@ -81,25 +81,26 @@ def start(cluster: Cluster) -> None:
     account = server_account()
     binaries = readable_by(find_binaries(cluster.major), account, base=cluster.folder.parent)
     _remove_stranger(cluster)
-    options = f"-p {free_port(cluster.port)}"
     if cluster.log.exists():
         os.truncate(cluster.log, 0)
-    try:
-        said = run(
-            [
-                binaries.program("pg_ctl"),
-                *("start", "-w", "-t", str(START_LIMIT), "-D", cluster.data),
-                *("-l", cluster.log, "-o", options),
-            ],
-            account=account,
-            timeout=START_LIMIT + 10,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DatabaseUnavailableError(f"PostgreSQL in {cluster.folder} does not start") from error
-    if said.returncode != 0 and running(cluster) is None:
-        raise DatabaseUnavailableError(
-            f"PostgreSQL in {cluster.folder} does not start: {_last_words(cluster)}"
-        )
+    # Another program may take the port before PostgreSQL does: then once more with a new one.
+    for port in (free_port(cluster.port), free_port()):
+        command = [
+            binaries.program("pg_ctl"),
+            *("start", "-w", "-t", str(START_LIMIT), "-D", cluster.data),
+            *("-l", cluster.log, "-o", f"-p {port}"),
+        ]
+        try:
+            said = run(command, account=account, timeout=START_LIMIT + 10)
+        except subprocess.TimeoutExpired as error:
+            raise DatabaseUnavailableError(
+                f"PostgreSQL in {cluster.folder} does not start: {_last_words(cluster)}"
+            ) from error
+        if said.returncode == 0 or running(cluster) is not None:
+            return
+    raise DatabaseUnavailableError(
+        f"PostgreSQL in {cluster.folder} does not start: {_last_words(cluster)}"
+    )
 
 
 def stop(cluster: Cluster) -> None:
@@ -145,7 +146,7 @@ def _is_postmaster(postmaster: Postmaster, cluster: Cluster) -> bool:
     command = _command_line(postmaster.process)
     if command is None:
         return False
-    return not command or "postgres" in command and str(cluster.data) in command
+    return not command or ("postgres" in command and str(cluster.data) in command)
 
 
 def _command_line(process: int) -> str | None:
@@ -160,14 +161,9 @@ def _command_line(process: int) -> str | None:
             return ""
     if sys.platform == "win32":
         query = ["tasklist", "/nh", "/fo", "csv", "/fi", f"PID eq {process}"]
-        said = subprocess.run(query, check=False, capture_output=True, text=True)
+        said = run(query, account=None, timeout=10)
         return "" if str(process) in said.stdout else None
-    said = subprocess.run(
-        ["/bin/ps", "-ww", "-o", "command=", "-p", str(process)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    said = run(["/bin/ps", "-ww", "-o", "command=", "-p", str(process)], account=None, timeout=10)
     return said.stdout.strip() or None
 
 

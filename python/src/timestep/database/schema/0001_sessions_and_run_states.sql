@@ -157,7 +157,7 @@ declare
   held boolean;
 begin
   perform timestep.lock_session_v1(p_session_id);
-  select s.version, s.status, s.sha256, s.claim_token, s.claim_expires_at into latest
+  select s.version, s.status, s.turn, s.sha256, s.claim_token, s.claim_expires_at into latest
     from timestep.run_states s where s.session_id = p_session_id
     order by s.version desc limit 1 for update;
   held := latest.status = 'claimed' and latest.claim_token = p_token;
@@ -174,7 +174,9 @@ begin
     return;
   end if;
   if p_expected is not null then
-    if latest.version is distinct from p_expected or (p_token is not null and held is not true) then
+    -- an older snapshot of the run must not take the place of a newer one: calls would run again
+    if latest.version is distinct from p_expected or (p_token is not null and held is not true)
+       or p_turn < latest.turn then
       conflict := 'moved';
       return;
     end if;

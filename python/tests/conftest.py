@@ -1,0 +1,19 @@
+"""What every test may ask for."""
+
+from support.postgres import (
+    anyio_backend,
+    database_url,
+    empty_database_url,
+    migrated_template,
+    no_database_by_accident,
+    postgres_server,
+)
+
+__all__ = [
+    "anyio_backend",
+    "database_url",
+    "empty_database_url",
+    "migrated_template",
+    "no_database_by_accident",
+    "postgres_server",
+]
