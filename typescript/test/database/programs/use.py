@@ -1,0 +1,26 @@
+"""Opens the database, notes its name in a table, waits as long as it is told, and ends."""
+
+import asyncio
+import sys
+
+import psycopg
+
+from timestep.database import open_database
+
+
+async def main(name: str, hold_ms: int, end: str) -> None:
+    database = await open_database()
+    try:
+        await database.fetch("create table if not exists public.visits (name text primary key)")
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+        pass  # two may create it at the same instant: PostgreSQL's own answer to that is an error
+    await database.fetch("insert into public.visits (name) values (%s)", name)
+    sys.stdout.write(f"wrote {name} at {database.location.url}\n")
+    sys.stdout.flush()
+    await asyncio.sleep(hold_ms / 1000)
+    await database.fetch("select 1")
+    if end == "close":
+        await database.close()
+
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
