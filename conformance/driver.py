@@ -1,0 +1,230 @@
+"""Does what a line of JSON says, in Python, and answers with lines of JSON. driver.ts is the same.
+
+A command is {"id", "do", …}. What happens on the way comes as {"id", "event", …}; the last line
+is {"id", "result"} or {"id", "error": {"name", "message"}}. Commands run side by side.
+
+`driver.py --fork` is a parent for many drivers: each line names two pipes, from which a new process
+of its own reads commands and to which it writes answers. Nothing is imported twice, so
+that a test may start and kill a hundred of them.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import IO, Any
+
+import timestep
+from agents import (
+    OpenAIProvider,
+    RunConfig,
+    RunState,
+    set_trace_processors,
+)
+from agents.mcp import MCPServer
+from scenario import Json, build_agents, build_context, local_mcp_servers, serializers
+from timestep import RunStateStore, Session, run_agent
+
+State = RunState[Any, Any]
+Tell = Callable[[Json], None]
+
+
+class Driver:
+    """Runs commands until its input ends."""
+
+    def __init__(self, answers: IO[str]) -> None:
+        self._answers = answers
+        self._open_servers = AsyncExitStack()
+        self._mcp_servers: dict[str, MCPServer] = {}
+        self._commands: dict[str, Callable[[Json, Tell], Awaitable[Any]]] = {
+            "start": self.start,
+            "decide": self.decide,
+            "resume": self.resume,
+            "save_many": self.save_many,
+            "open": self.open,
+            "names": self.names,
+        }
+
+    async def serve(self, commands: IO[str]) -> None:
+        running: set[asyncio.Task[None]] = set()
+        self._say({"event": "ready", "pid": os.getpid()})
+        async with self._open_servers:
+            while line := await asyncio.to_thread(commands.readline):
+                command = json.loads(line)
+                await self._connect(command)
+                task = asyncio.create_task(self._answer(command))
+                running.add(task)
+                task.add_done_callback(running.discard)
+
+    async def start(self, command: Json, tell: Tell) -> Json:
+        """Run the scenario from its input; save it if it pauses."""
+        scenario = command["scenario"]
+        result = await self._run(command, tell, scenario["input"], **_start_options(scenario))
+        if not result.interruptions:
+            return _report(result)
+        async with self._store(command, tell) as store:
+            version = await store.save(result.to_state())
+        tell({"event": "saved", "version": version})
+        return _report(result, version)
+
+    async def decide(self, command: Json, tell: Tell) -> Json:
+        """Load the saved run, decide, and save it again without running it."""
+        async with self._store(command, tell) as store:
+            state = await store.load()
+            _decide(state, command)
+            version = await store.save(state)
+        tell({"event": "saved", "version": version})
+        return {"version": version}
+
+    async def resume(self, command: Json, tell: Tell) -> Json:
+        """Load the saved run, decide, and run it on."""
+        async with self._store(command, tell) as store:
+            state = await store.load()
+            tell({"event": "loaded"})
+            _decide(state, command)
+            return _report(await self._run(command, tell, state))
+
+    async def save_many(self, command: Json, tell: Tell) -> list[int]:
+        """Run to the pause, then save the state in many sessions at once."""
+        result = await self._run(command, tell, command["scenario"]["input"])
+        stores = [
+            self._store({**command, "session_id": session_id}, tell)
+            for session_id in command["session_ids"]
+        ]
+        return await asyncio.gather(*(store.save(result.to_state()) for store in stores))
+
+    async def open(self, command: Json, _: Tell) -> int:
+        """Open the database, which makes its tables where there are none."""
+        session = Session(command["session_id"], connection_string=command["database"])
+        return len(await session.get_items())
+
+    async def names(self, *_: object) -> Json:
+        return {"exports": list(timestep.__all__)}
+
+    async def _run(self, command: Json, tell: Tell, run_input: Any, **options: Any) -> Any:
+        scenario = command["scenario"]
+        session = Session(command["session_id"], connection_string=command["database"])
+        provider = OpenAIProvider(
+            api_key=f"test-{command['script']}",
+            base_url=command["base_url"],
+            use_responses=scenario.get("api") != "chat_completions",
+        )
+        trace = scenario.get("trace")
+        return await run_agent(
+            self._agent(command, tell),
+            run_input,
+            session if scenario.get("session") else None,
+            command.get("stream", False),
+            model_provider=provider,
+            run_config=RunConfig(tracing_disabled=trace is None, **(trace or {})),
+            **options,
+        )
+
+    def _store(self, command: Json, tell: Tell) -> RunStateStore:
+        return RunStateStore(
+            self._agent(command, tell),
+            command["session_id"],
+            command["database"],
+            **serializers(command["scenario"]),
+        )
+
+    def _agent(self, command: Json, tell: Tell) -> Any:
+        def record(tool: str, arguments: str, call_id: str) -> None:
+            tell({"event": "executed", "tool": tool, "arguments": arguments, "call_id": call_id})
+
+        return build_agents(command["scenario"], record, self._mcp_servers)
+
+    async def _connect(self, command: Json) -> None:
+        for name, server in local_mcp_servers(command.get("scenario", {"agents": {}})).items():
+            if name not in self._mcp_servers:
+                self._mcp_servers[name] = await self._open_servers.enter_async_context(server)
+
+    async def _answer(self, command: Json) -> None:
+        def tell(event: Json) -> None:
+            self._say({"id": command["id"], **event})
+
+        try:
+            tell({"result": await self._commands[command["do"]](command, tell)})
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            tell({"error": {"name": type(error).__name__, "message": str(error)}})
+
+    def _say(self, line: Json) -> None:
+        self._answers.write(json.dumps(line) + "\n")
+        self._answers.flush()
+
+
+def _start_options(scenario: Json) -> Json:
+    return {**scenario.get("options", {}), "context": build_context(scenario)}
+
+
+def _decide(state: State, command: Json) -> None:
+    """Apply the decisions, each to the interruption of its call."""
+    waiting = {_call_id(item.raw_item): item for item in state.get_interruptions()}
+    for decision in command.get("decisions", []):
+        item = waiting[decision["call"]]
+        always = decision.get("always", False)
+        if decision["approve"]:
+            state.approve(item, always_approve=always)
+        else:
+            message = decision.get("message")
+            state.reject(item, always_reject=always, rejection_message=message)
+    if command.get("add_input"):
+        state.add_input(command["add_input"])
+
+
+def _report(result: Any, version: int | None = None) -> Json:
+    usage = result.context_wrapper.usage
+    return {
+        "version": version,
+        "final_output": result.final_output,
+        "last_agent": result.last_agent.name,
+        "interruptions": [
+            {
+                "call_id": _call_id(item.raw_item),
+                "tool": item.name,
+                "agent": item.agent.name,
+                "arguments": item.arguments,
+            }
+            for item in result.interruptions
+        ],
+        "usage": {
+            "requests": usage.requests,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "total_tokens": usage.total_tokens,
+        },
+    }
+
+
+def _call_id(raw: Any) -> str:
+    fields = raw if isinstance(raw, dict) else raw.model_dump()
+    return fields.get("call_id") or fields["id"]
+
+
+def main() -> None:
+    set_trace_processors([])
+    if "--fork" in sys.argv:
+        _fork_drivers()
+    asyncio.run(Driver(sys.stdout).serve(sys.stdin))
+
+
+def _fork_drivers() -> None:
+    """Return in each new process, with the pipes that its line named as standard streams."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    sys.stdout.write('{"event": "ready"}\n')
+    sys.stdout.flush()
+    while line := sys.stdin.buffer.raw.readline():  # type: ignore[attr-defined]
+        if os.fork():
+            continue
+        pipes = json.loads(line)
+        sys.stdin = open(pipes["commands"])  # noqa: SIM115, PTH123 - until the process ends
+        sys.stdout = open(pipes["answers"], "w")  # noqa: SIM115, PTH123
+        return
+    sys.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Plays a scenario: one language starts the run, and at each pause the next one takes it up."""
+
+import itertools
+import json
+import re
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+from psycopg.rows import dict_row
+
+from timestep.testing import ModelServer
+
+from .processes import Answer, Driver
+
+Json = dict[str, Any]
+LANGUAGES = {"P": "python", "J": "typescript"}
+SCENARIOS: dict[str, Json] = {
+    path.stem: json.loads(path.read_text())
+    for path in sorted((Path(__file__).parent / "scenarios").glob("*.json"))
+}
+
+
+@dataclass
+class World:
+    """What all plays share: a driver of each language, a model server, a database."""
+
+    drivers: dict[str, Driver]
+    server: ModelServer
+    database: str
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def rows(self, query: str, *arguments: object) -> list[Json]:
+        with psycopg.connect(self.database, row_factory=dict_row) as connection:
+            return connection.execute(cast("Any", query), arguments).fetchall()
+
+
+@dataclass
+class Play:
+    """What was seen of one play."""
+
+    languages: list[str]
+    """Who asked the model, for each request."""
+    requests: list[str]
+    """The body of each request, letter by letter."""
+    reports: list[Json]
+    """What each part of the run came to: output, agent, interruptions, usage; or its error."""
+    executions: list[list[tuple[str, str, str]]]
+    """The tools that ran in each part."""
+    states: list[Json]
+    """The saved versions, as SQL shows them."""
+    approvals: list[Json]
+    """The approvals that they wait for, as SQL shows them."""
+    history: list[str]
+    """The items of the session, letter by letter."""
+
+    @property
+    def envelopes(self) -> list[str | None]:
+        """The documents of the saved versions, without their writer."""
+        return [without_writer(state["envelope"]) for state in self.states]
+
+
+def play(world: World, name: str, order: str, *, stream: bool, decided_by: str = "reader") -> Play:
+    """Play a scenario.
+
+    Args:
+        world: Where.
+        name: The scenario.
+        order: Who runs each part, "P" or "J" for each, from the start again when it is over.
+        stream: Whether the model's answers are streamed.
+        decided_by: Who decides at a pause: the "reader", who then runs on, or the "writer", who
+            saves its decision for the reader to run on with.
+    """
+    scenario = SCENARIOS[name]
+    script = f"{name}-{next(world.numbers)}"
+    steps = [*scenario.get("before", []), *scenario["model"]]
+    world.server.script(script, steps, seed=name, conversations=_conversations(scenario))
+    command = {
+        "scenario": _continued(world, script, scenario),
+        "session_id": script,
+        "script": script,
+        "base_url": world.server.url,
+        "database": world.database,
+        "stream": stream,
+    }
+    answers: list[Answer] = []
+    languages: list[str] = []
+    parts = [("start", {}), *(("resume", _pause(scenario, n)) for n in range(_pauses(scenario)))]
+    for letter, (do, decisions) in zip(itertools.cycle(order), parts, strict=False):
+        language = LANGUAGES[letter]
+        if do == "resume" and decided_by == "writer":
+            writer = world.drivers[LANGUAGES[_before(order, len(answers))]]
+            _succeeded(writer.ask("decide", **command, **decisions))
+            decisions = {}
+        answers.append(world.drivers[language].ask(do, **command, **decisions))
+        asked = len(_model_requests(world, script, scenario)) - len(languages)
+        languages += [language] * asked
+    return Play(
+        languages=languages,
+        requests=[entry["body"] for entry in _model_requests(world, script, scenario)],
+        reports=[_report(answer) for answer in answers],
+        executions=[answer.executions for answer in answers],
+        states=world.rows(
+            "select version, status, run_status, agent, turn, requests, input_tokens,"
+            " output_tokens, total_tokens, writer_language, envelope, not_portable_reason, native"
+            " from timestep.run_states where session_id = %s order by version",
+            script,
+        ),
+        approvals=world.rows(
+            "select version, position, kind, agent, tool, call_id, arguments, status, message"
+            " from timestep.approvals where session_id = %s order by version, position",
+            script,
+        ),
+        history=[
+            row["document"]
+            for row in world.rows(
+                "select document from timestep.session_items where session_id = %s"
+                " order by item_id",
+                script,
+            )
+        ],
+    )
+
+
+def without_writer(envelope: str | None) -> str | None:
+    """Return the document's text with nothing in its field `writer`, which is the last but none."""
+    if envelope is None:
+        return None
+    text, replaced = re.subn(r'"writer":\{[^{}]*\}(?=\}$)', '"writer":{}', envelope)
+    assert replaced == 1, f"the document does not end with its writer: {envelope[-300:]}"
+    return text
+
+
+def _pauses(scenario: Json) -> int:
+    return len(scenario["decisions"])
+
+
+def _pause(scenario: Json, number: int) -> Json:
+    added = scenario.get("add_input", [])
+    return {
+        "decisions": scenario["decisions"][number],
+        "add_input": added[number] if number < len(added) else None,
+    }
+
+
+def _before(order: str, part: int) -> str:
+    return order[(part - 1) % len(order)]
+
+
+def _succeeded(answer: Answer) -> Any:
+    assert answer.error is None, f"{answer.error['name']}: {answer.error['message']}"
+    return answer.result
+
+
+def _report(answer: Answer) -> Json:
+    return {"error": answer.error} if answer.error else dict(answer.result)
+
+
+def _conversations(scenario: Json) -> list[str]:
+    conversation = scenario.get("options", {}).get("conversation_id")
+    return [conversation] if conversation else []
+
+
+def _continued(world: World, script: str, scenario: Json) -> Json:
+    """Return the scenario with the id of the response that it continues, if it does."""
+    if "before" not in scenario:
+        return scenario
+    request = urllib.request.Request(
+        f"{world.server.url}/responses",
+        json.dumps({"model": "gpt-5", "input": "Hello."}).encode(),
+        {"Authorization": f"Bearer {world.server.api_key(script)}"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        options = {**scenario["options"], "previous_response_id": json.load(response)["id"]}
+    return {**scenario, "options": options}
+
+
+def _model_requests(world: World, script: str, scenario: Json) -> list[Any]:
+    """Return the requests of the run, in the order of the steps that answered them.
+
+    Nested agents that run side by side may ask in any order; their steps say who is who.
+    """
+    entries = world.server.requests(script)[len(scenario.get("before", [])) :]
+    return sorted(entries, key=lambda entry: -1 if entry["step"] is None else entry["step"])
