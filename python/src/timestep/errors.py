@@ -7,7 +7,11 @@ TimestepError
 ├── RunStateNotFoundError       nothing is saved for this session
 ├── StateConflictError          another process resumed or saved this run state first
 ├── NotPortableError            this run cannot be continued in the other language
-└── AgentMismatchError          the agent or tool that a saved run needs is missing or changed
+├── AgentMismatchError          the agent or tool that a saved run needs is missing or changed
+├── RunOwnershipLostError       another process executes this durable run now, or it was ended
+├── ApprovalConflictError       somebody else decided first, or the approval has expired
+├── ArgumentsChangedError       a call's arguments are not those that were approved
+└── NotDurableError             the run does something that could not be recovered after a crash
 
 Errors of the OpenAI Agents SDK and of the model clients pass through unchanged.
 """
@@ -43,3 +47,19 @@ class NotPortableError(TimestepError):
 
 class AgentMismatchError(TimestepError):
     """An agent or tool that the saved run needs is missing, or its arguments have changed."""
+
+
+class RunOwnershipLostError(TimestepError):
+    """Another process executes this durable run now, or it was ended; this one stops."""
+
+
+class ApprovalConflictError(TimestepError):
+    """The approval was decided on before, or it has expired; nothing was changed."""
+
+
+class ArgumentsChangedError(TimestepError):
+    """The arguments of a call are not those that were approved; the tool was not called."""
+
+
+class NotDurableError(TimestepError):
+    """The run holds something that cannot be recorded or recovered, so it is refused."""
