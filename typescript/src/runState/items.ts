@@ -88,6 +88,36 @@ export function toWireItem(given: AgentInputItem): WireItem {
   return withoutInventedId(encode(item, wireType, codec));
 }
 
+/**
+ * What a user gives as input, for the SDK: its own items stay as they are, wire items are read.
+ *
+ * @param items - protocol items and wire items, also mixed.
+ */
+export function inputItems(items: readonly (AgentInputItem | WireItem)[]): AgentInputItem[] {
+  const given = items as readonly WireItem[];
+  const names = callNames(given);
+  return given.map((item) =>
+    isWireItem(item) ? fromWireItem(item, names) : (item as unknown as AgentInputItem),
+  );
+}
+
+/** Field names that only the wire has. */
+const WIRE_FIELDS = ['call_id', 'summary', 'image_url', 'file_id', 'file_url', 'file_data', 'input_audio'];
+
+function isWireItem(item: WireItem): boolean {
+  const parts = Array.isArray(item.content) ? (item.content as WireItem[]) : [];
+  if ([item, ...parts].some((part) => WIRE_FIELDS.some((name) => name in part))) return true;
+  if (isMessage(item)) {
+    const isComplete = item.role === 'user' || item.role === 'system' || 'status' in item;
+    return !isComplete || parts.some((part) => 'annotations' in part);
+  }
+  return item.type !== 'unknown' && item.type !== 'hosted_tool_call' && !isProtocolType(item.type);
+}
+
+function isProtocolType(type: unknown): boolean {
+  return Object.values(CODECS).some((codec) => codec.type === type);
+}
+
 /** The tool of every call among these wire items. */
 export function callNames(items: readonly WireItem[]): CallNames {
   const names: CallNames = new Map();

@@ -1,0 +1,247 @@
+/**
+ * Agents and tools by name: a saved run finds them again in the agent it is loaded with, and this is
+ * checked before the SDK reads anything.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type Agent,
+  type FunctionTool,
+  Handoff,
+  type HostedTool,
+  handoff,
+  RunContext,
+  RunState,
+} from '@openai/agents';
+import { AgentMismatchError, NotPortableError } from '../errors.ts';
+import { warn } from '../logger.ts';
+import { runsIn } from './decisions.ts';
+import type { WireItem } from './items.ts';
+import { type AnyAgent, TRANSLATED_VERSION } from './native.ts';
+import type { FunctionCall, Place, Run } from './record.ts';
+import { rawAt } from './runItems.ts';
+import { argumentLines } from './schemas.ts';
+
+/** Agents by their names. */
+export type Agents = Map<string, AnyAgent>;
+
+/**
+ * All agents of the saved run, found from the one it is loaded with.
+ *
+ * @throws AgentMismatchError when one is missing; the message says which are there.
+ * @throws NotPortableError when two agents have the same name.
+ */
+export async function findAgents(run: Run, root: AnyAgent): Promise<Agents> {
+  const found: Agents = new Map();
+  for (const name of namesIn(run)) {
+    const agent = await findAgent(root, name);
+    if (!agent) throw missingAgent(name, root);
+    if (await findAgent(root, `${name}#2`)) {
+      throw new NotPortableError(`Two agents have the name "${name}": give every agent its own.`);
+    }
+    found.set(name, agent);
+  }
+  return found;
+}
+
+/** What an agent has today: its tools by kind, and where it can hand off to. */
+export interface Equipment {
+  functions: FunctionTool[];
+  handoffs: string[];
+  mcpServers: string[];
+}
+
+/** What the agents of all runs that wait for something have today. */
+export async function findEquipment(
+  run: Run,
+  agents: Agents,
+  context: unknown,
+): Promise<Map<Run, Equipment>> {
+  const found = new Map<Run, Equipment>();
+  const runContext = new RunContext(context);
+  for (const waiting of runsIn(run)) {
+    const agent = waiting.pending && agents.get(waiting.agent);
+    if (agent) found.set(waiting, await equipmentOf(agent, runContext));
+  }
+  return found;
+}
+
+async function equipmentOf(agent: AnyAgent, context: RunContext): Promise<Equipment> {
+  const tools = await agent.getAllTools(context);
+  const mcp = tools.filter((tool) => tool.type === 'hosted_tool' && tool.providerData?.type === 'mcp');
+  return {
+    functions: tools.filter((tool) => tool.type === 'function') as FunctionTool[],
+    handoffs: (await agent.getEnabledHandoffs(context)).map(({ toolName }) => toolName),
+    mcpServers: mcp.map((tool) => String((tool as HostedTool).providerData?.server_label)),
+  };
+}
+
+/**
+ * Checks every call, handoff and request that waits against what the agents have today.
+ *
+ * @throws AgentMismatchError when a tool or handoff is missing, or a tool takes other arguments.
+ */
+export function checkEquipment(equipment: Map<Run, Equipment>): void {
+  for (const [{ agent, items = [], pending = {} }, today] of equipment) {
+    const nameOf = (place: Place<WireItem>) => String(rawIn(items, place).name);
+    for (const call of pending.functions ?? []) {
+      checkFunction(call, rawIn(items, call.call), today.functions, agent);
+    }
+    for (const { call } of pending.handoffs ?? []) {
+      requireName('handoff', nameOf(call), today.handoffs, agent);
+    }
+    for (const request of pending.mcp ?? []) {
+      const server = String(rawIn(items, request).server_label);
+      requireName('hosted MCP server', server, today.mcpServers, agent);
+    }
+  }
+}
+
+function checkFunction(
+  { tool_key, schema = [] }: FunctionCall,
+  { name, namespace }: WireItem,
+  tools: FunctionTool[],
+  agent: string,
+): void {
+  requireName('tool', String(name), tools.map((tool) => tool.name), agent);
+  const today = tools
+    .filter((tool) => tool.name === name)
+    .map(({ parameters }) => argumentLines(parameters));
+  if (today.some((lines) => isDeepStrictEqual(lines, schema))) return;
+  const title = tool_key?.[0] === 'namespaced' ? `${String(namespace)}.${String(name)}` : String(name);
+  throw new AgentMismatchError(
+    `The tool "${title}" of agent "${agent}" takes other arguments than when the run was saved.\n` +
+      `Saved: ${listed(schema)}\nToday: ${listed(today[0] ?? [])}\n` +
+      'Load the run with the tool as it was, or start a new run.',
+  );
+}
+
+function requireName(what: string, name: string, there: string[], agent: string): void {
+  if (there.includes(name)) return;
+  throw new AgentMismatchError(
+    `The saved run needs the ${what} "${name}" of agent "${agent}", which has ${listed(there)}. ` +
+      'Load the run with the agent that it was saved with.',
+  );
+}
+
+function missingAgent(name: string, root: AnyAgent): AgentMismatchError {
+  return new AgentMismatchError(
+    `The saved run needs an agent named "${name}". From the agent "${root.name}" these can be ` +
+      `reached: ${listed(handoffGraph(root).map((agent) => agent.name))}, and agents that are used ` +
+      'as tools. Load the run with the agent that it was saved with.',
+  );
+}
+
+/** Which of the SDK's own names for agents and tools differ between the languages, told once each. */
+export function warnOfNames(run: Run, root: AnyAgent): void {
+  for (const agent of handoffGraph(root)) {
+    for (const entry of agent.handoffs) {
+      const target: AnyAgent = entry instanceof Handoff ? entry.agent : entry;
+      const isDefault = !(entry instanceof Handoff) || entry.toolName === handoff(target).toolName;
+      if (isDefault && !isPortableName(target.name)) warnOnce('handoffs to the agent', target.name);
+    }
+  }
+  for (const { agent, items = [], pending } of runsIn(run)) {
+    for (const { call, nested } of pending?.functions ?? []) {
+      const tool = rawIn(items, call).name;
+      if (nested && !isPortableName(String(tool))) warnOnce('the agent as a tool', nested.agent, agent);
+    }
+  }
+}
+
+const warned = new Set<string>();
+
+function warnOnce(what: string, name: string, owner?: string): void {
+  const subject = owner ? `${what} "${name}" of "${owner}"` : `${what} "${name}"`;
+  if (warned.has(subject)) return;
+  warned.add(subject);
+  warn(
+    `${subject}: the tool's name is made from the agent's, in Python in lower case. A run that ` +
+      'changes language finds it only if the name is the same: use [a-z0-9_] in agent names, or name the tool.',
+    'TIMESTEP_NAMES_DIFFER',
+  );
+}
+
+function isPortableName(name: string): boolean {
+  return /^[a-z0-9_]+$/.test(name);
+}
+
+/** The agents that handoffs lead to, the first one included. */
+function handoffGraph(root: AnyAgent): AnyAgent[] {
+  const seen = new Set<AnyAgent>([root]);
+  for (const agent of seen) {
+    for (const entry of agent.handoffs) seen.add(entry instanceof Handoff ? entry.agent : entry);
+  }
+  return [...seen];
+}
+
+/**
+ * The agent of this name or identity, wherever it hangs: only the SDK knows which agents are behind
+ * tools, and it says so when it reads a run that waits for a call of that agent.
+ */
+async function findAgent(root: AnyAgent, identity: string): Promise<AnyAgent | undefined> {
+  const waiting = {
+    type: 'tool_approval_item',
+    rawItem: { type: 'function_call', callId: 'call', name: 'tool', arguments: '{}' },
+    agent: { name: identity, identity },
+  };
+  const document = {
+    ...emptyDocument(root),
+    currentStep: { type: 'next_step_interruption', data: { interruptions: [waiting] } },
+  };
+  try {
+    const state = await RunState.fromString(root, JSON.stringify(document));
+    return state.getInterruptions()[0]?.agent as Agent;
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('not found')) return undefined;
+    throw error;
+  }
+}
+
+/** A document of the SDK in which nothing has happened yet. */
+export function emptyDocument(root: AnyAgent): Record<string, unknown> {
+  return {
+    $schemaVersion: TRANSLATED_VERSION,
+    currentTurn: 0,
+    currentAgent: { name: root.name },
+    originalInput: '',
+    modelResponses: [],
+    context: {
+      usage: { requests: 0, inputTokens: 0, outputTokens: 0, totalTokens: 0 },
+      approvals: {},
+      approvalInvocations: [],
+      context: {},
+    },
+    toolUseTracker: {},
+    maxTurns: null,
+    noActiveAgentRun: true,
+    inputGuardrailResults: [],
+    outputGuardrailResults: [],
+    generatedItems: [],
+    completedToolInvocations: [],
+    completedToolInvocationEvidence: [],
+    ambiguousToolInvocationCallIds: [],
+    trace: null,
+  };
+}
+
+function namesIn(run: Run): Set<string> {
+  return new Set(
+    runsIn(run).flatMap(({ agent, items = [], approvals = [], pending, guardrails, interruptions = [] }) => [
+      agent,
+      ...items.flatMap((item) => [item.agent, item.source_agent, item.target_agent]),
+      ...approvals.map((approval) => approval.agent),
+      ...(pending?.handoffs ?? []).map(({ target }) => target),
+      ...(guardrails?.output ?? []).map((result) => result.agent),
+      ...interruptions.map((entry) => (typeof entry === 'object' && 'type' in entry ? entry.agent : undefined)),
+    ]).filter((name) => name !== undefined),
+  );
+}
+
+function rawIn(items: NonNullable<Run['items']>, place: Place<WireItem>): WireItem {
+  return typeof place === 'number' ? rawAt(items, place) : place;
+}
+
+function listed(names: string[]): string {
+  return names.length > 0 ? names.join(', ') : 'none';
+}
