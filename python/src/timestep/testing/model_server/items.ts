@@ -1,7 +1,7 @@
 /** Output items as a script may write them, completed to the full wire form. */
 
 import { CIPHER_MARK, deterministicId, ID_PREFIX } from './ids.ts';
-import { type Json, type JsonObject, listOf, textOf } from './json.ts';
+import { type Json, type JsonObject, listOf, objectOf, textOf } from './json.ts';
 
 /**
  * One output item. Everything of the wire form may be given; what is left out is filled in:
@@ -65,10 +65,14 @@ function completeReasoning(
   return { id, ...content, ...cipher, ...item, summary: listOf(parts as Json) };
 }
 
-/** Everything that the model said or thought in these items, for counting. */
+/** Everything that the model said or called, or else thought, in these items: for counting. */
 export function spokenText(items: OutputItem[], reasoning: boolean): string {
   return items
     .filter((item) => (item.type === 'reasoning') === reasoning)
-    .map((item) => textOf(item.arguments ?? item.content ?? item.summary ?? ''))
+    .flatMap((item) => {
+      const parts = [...listOf(item.content), ...listOf(item.summary)].map(objectOf);
+      const texts = parts.map((part) => part.text ?? part.refusal);
+      return [item.name, item.arguments, ...texts].filter((text) => typeof text === 'string');
+    })
     .join('');
 }
