@@ -62,6 +62,7 @@ class Session:
         self.session_id = session_id or str(uuid.uuid4())
         self.session_settings = session_settings
         self._connection_string = connection_string
+        self._database: Database | None = None
 
     async def _get_session_id(self) -> str:
         """Return the session's id, as the SDK's own hosted session does."""
@@ -74,7 +75,7 @@ class Session:
             limit: How many of the newest items to return (None: what the session settings say,
                 and all without them).
         """
-        database = await self._database()
+        database = await self._open()
         newest = resolve_session_limit(limit, self.session_settings)
         rows = await database.fetch(
             "select document from (select item_id, document from timestep.session_items"
@@ -93,7 +94,7 @@ class Session:
         """
         if not items:
             return
-        database = await self._database()
+        database = await self._open()
         wires = [portable_item(cast("dict[str, Any]", item)) for item in items]
         rows = await database.fetch(
             "select timestep.append_session_items_v1(%s, %s, %s, %s, %s, %s, %s) as written",
@@ -114,7 +115,7 @@ class Session:
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item and return it; None when the session is empty."""
-        database = await self._database()
+        database = await self._open()
         rows = await database.fetch(
             "select document from timestep.pop_session_item_v1(%s) as document", self.session_id
         )
@@ -122,15 +123,17 @@ class Session:
 
     async def clear_session(self) -> None:
         """Remove every item. Saved run states of the session stay."""
-        database = await self._database()
+        database = await self._open()
         await database.fetch(
-            "delete from timestep.session_items where session_id = %s returning item_id",
+            "delete from timestep.session_items where session_id = %s",
             self.session_id,
             repeatable=True,
         )
 
-    async def _database(self) -> Database:
-        return await open_database(self._connection_string)
+    async def _open(self) -> Database:
+        if self._database is None:
+            self._database = await open_database(self._connection_string)
+        return self._database
 
 
 def _read(document: str) -> TResponseInputItem:

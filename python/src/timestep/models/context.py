@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from agents import ModelBehaviorError
@@ -73,24 +74,32 @@ def _context_of(model: str, listed: object) -> int | None:
     return None
 
 
+@dataclass(frozen=True)
+class Size:
+    """How much a prompt is, at least in tokens (`words`) and at most (`letters`)."""
+
+    words: int
+    letters: int
+
+
 def refuse_cut(
-    *, model: str, words: int, input_tokens: int, output_tokens: int, context: int | None
+    *, model: str, prompt: Size, input_tokens: int, output_tokens: int, context: int | None
 ) -> None:
     """Raise ModelBehaviorError when the model cannot have read or written everything.
 
     Args:
         model: The model's name, for the error.
-        words: How many words the prompt has, as `count_words` counts them.
+        prompt: How much it was given.
         input_tokens: How many tokens of it the server says it read.
         output_tokens: How many tokens the answer has.
         context: The context in tokens, or None where it is unknown and nothing can be said.
     """
     if context is None or not input_tokens:
         return
-    if words > input_tokens:
+    if prompt.words > input_tokens and prompt.letters > context:
         raise ModelBehaviorError(
-            f"Ollama cut the prompt: {model} read {input_tokens} tokens of at least {words}; "
-            f"its context is {context} tokens. {_ROOM}, or send less."
+            f"Ollama cut the prompt: {model} read {input_tokens} tokens of at least "
+            f"{prompt.words}; its context is {context} tokens. {_ROOM}, or send less."
         )
     if input_tokens + output_tokens >= context:
         raise ModelBehaviorError(
@@ -99,9 +108,11 @@ def refuse_cut(
         )
 
 
-def count_words(instructions: str | None, model_input: ModelInput) -> int:
-    """Return how many words the model is given: never more than it needs tokens."""
-    return sum(len(_WORD.findall(text)) for text in (instructions or "", *_texts(model_input)))
+def prompt_size(instructions: str | None, model_input: ModelInput) -> Size:
+    """Return how much the model is given."""
+    texts = [instructions or "", *_texts(model_input)]
+    words = sum(len(_WORD.findall(text)) for text in texts)
+    return Size(words=words, letters=sum(map(len, texts)))
 
 
 def _texts(value: object) -> list[str]:

@@ -18,6 +18,7 @@ CLOUD = "https://ollama.com"
 LOCAL = "http://localhost:11434"
 NO_KEY = "ollama"  # the client insists on a key; a local server ignores it
 _PORTS = {"http": 80, "https": 443}
+_BARE_IPV6 = re.compile(r"[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*", re.IGNORECASE)
 _CLOUD_SUFFIX = re.compile(r"[-:]cloud$", re.IGNORECASE)
 
 
@@ -91,8 +92,8 @@ def parse_host(value: str, source: str) -> str:
     scheme, mark, rest = value.strip().partition("://")
     if not mark:
         scheme, rest = "http", value.strip()
-    if rest.count(":") > 1 and "[" not in rest:
-        rest = f"[{rest}]"  # a bare IPv6 address
+    if _BARE_IPV6.fullmatch(rest):
+        rest = f"[{rest}]"
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         port = parts.port or (_PORTS[scheme.lower()] if mark else 11434)

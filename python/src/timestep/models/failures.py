@@ -10,7 +10,8 @@ from contextlib import aclosing, contextmanager
 from typing import cast
 
 import httpx2
-from agents import ModelBehaviorError, TResponseStreamEvent
+from agents import ModelBehaviorError
+from agents.items import TResponseStreamEvent
 from openai import (
     APIConnectionError,
     APIError,

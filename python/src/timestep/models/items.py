@@ -8,7 +8,8 @@ is unique and tells where it comes from, and each side is sent only what is its 
 from typing import Any, cast
 from uuid import uuid4
 
-from agents import TResponseInputItem, TResponseStreamEvent, UserError
+from agents import TResponseInputItem, UserError
+from agents.items import TResponseStreamEvent
 
 ModelInput = str | list[TResponseInputItem]
 _OWN = "_ollama_"

@@ -13,19 +13,20 @@ from agents import (
     ModelTracing,
     OpenAIResponsesModel,
     Tool,
-    TResponseStreamEvent,
     Usage,
     UserError,
 )
+from agents.items import TResponseStreamEvent
 from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
 from timestep.models.context import (
-    count_words,
+    Size,
     create_model,
     loaded_context,
     name_with_context,
+    prompt_size,
     refuse_cut,
 )
 from timestep.models.destination import Destination
@@ -113,8 +114,8 @@ class OllamaModel(OpenAIResponsesModel):
                     ids.rename(event)
                     if isinstance(event, ResponseCompletedEvent):
                         finished = True
-                        words = count_words(system_instructions, input)
-                        await self._check(event.response, words, model_settings.max_tokens)
+                        size = prompt_size(system_instructions, input)
+                        await self._check(event.response, size, model_settings.max_tokens)
                     yield event
         if not finished:
             raise ModelBehaviorError(
@@ -129,7 +130,7 @@ class OllamaModel(OpenAIResponsesModel):
         await create_model(self._get_client(), root, model, self._to_create)
         self._to_create = None
 
-    async def _check(self, response: Response, words: int, max_tokens: int | None) -> None:
+    async def _check(self, response: Response, size: Size, max_tokens: int | None) -> None:
         if not self._asked_for_context:
             self._asked_for_context = True
             root = self._destination.root
@@ -139,7 +140,7 @@ class OllamaModel(OpenAIResponsesModel):
             return
         refuse_cut(
             model=str(self.model),
-            words=words,
+            prompt=size,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             context=self._context,

@@ -10,9 +10,9 @@ from agents import (
     ModelResponse,
     MultiProvider,
     OpenAIResponsesModel,
-    TResponseStreamEvent,
     UserError,
 )
+from agents.items import TResponseStreamEvent
 from agents.models.multi_provider import MultiProviderMap
 from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
 from openai import AsyncOpenAI

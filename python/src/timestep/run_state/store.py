@@ -15,7 +15,10 @@ from timestep.errors import ConfigurationError, NotPortableError, RunStateNotFou
 from timestep.run_state import native, record
 from timestep.run_state.approvals import PendingApproval, pending_approvals
 from timestep.run_state.claim import Claim, conflict
-from timestep.run_state.translation import from_envelope, to_envelope
+from timestep.run_state.from_envelope import from_envelope
+from timestep.run_state.native_identity import check_native_agents
+from timestep.run_state.text import encode
+from timestep.run_state.to_envelope import to_envelope
 
 logger = logging.getLogger("timestep")
 
@@ -266,7 +269,7 @@ class RunStateStore:
             envelope = to_envelope(
                 state, blob, context_serializer=self._context_serializer, previous=previous
             )
-            return record.encode(envelope), None
+            return encode(envelope), None
         except NotPortableError as error:
             logger.warning(
                 "session %s: saved for Python only, the other language cannot resume it: %s",
@@ -294,7 +297,7 @@ class RunStateStore:
 
     async def _from_native(self, text: str, context: Any) -> RunState[Any, Any]:
         blob = cast("dict[str, Any]", documents.load(text))
-        check_names(blob, self.agent)
+        check_native_agents(blob, self.agent)
         return await RunState.from_json(
             self.agent,
             blob,
