@@ -13,6 +13,7 @@ import {
   type Agent,
   type AgentInputItem,
   type IndividualRunOptions,
+  type NonStreamRunOptions,
   type ModelProvider,
   type RunConfig,
   Runner,
@@ -99,7 +100,7 @@ export async function runAgent(
       ...(signal && { signal }),
       ...(session && { session }),
       stream,
-    } as IndividualRunOptions<any, any>) as Promise<SDKResult>;
+    } as NonStreamRunOptions<any, any>) as Promise<SDKResult>;
   const saved = runInput instanceof RunState ? savedVersion(runInput) : undefined;
   if (!saved) return processed(await start(), resultProcessor);
   const resumption = await Resumption.begin(saved, runInput as AnyRunState);
@@ -119,14 +120,14 @@ class Resumption {
   readonly #state: AnyRunState;
   readonly #claim: Claim;
 
-  private constructor(saved: SavedVersion, state: AnyRunState, claim: Claim) {
+  private constructor(saved: SavedVersion, state: AnyRunState) {
     this.#saved = saved;
     this.#state = state;
-    this.#claim = claim;
+    this.#claim = saved.claim as Claim;
   }
 
   static async begin(saved: SavedVersion, state: AnyRunState): Promise<Resumption> {
-    return new Resumption(saved, state, await saved.store.claim(saved, state));
+    return new Resumption(await saved.store.claim(saved, state), state);
   }
 
   /** Start the run; it is given a signal that also fires when the claim is lost. */
@@ -138,7 +139,7 @@ class Resumption {
     const stopRenewing = this.#claim.renewed(() => loss.abort());
     const either = signal ? AbortSignal.any([signal, loss.signal]) : loss.signal;
     const running = writingUnderClaim(this.#claim.token, () => start(either));
-    const stopped = running.then((result) => 'completed' in result && result.completed);
+    const stopped = running.then((result): unknown => 'completed' in result && result.completed);
     this.settled = stopped
       .finally(() => {
         this.ended = true;
@@ -163,13 +164,13 @@ class Resumption {
   }
 
   async #settle(): Promise<void> {
-    await this.#saved.store.settle(this.#state, this.#claim);
+    await this.#saved.store.settle(this.#state, this.#saved);
   }
 
   /** Save the state a failed run stopped in: calls that ran must not run again. */
   async #keepProgress(): Promise<void> {
     try {
-      await this.#saved.store.settle(this.#state, this.#claim, { failed: true });
+      await this.#saved.store.settle(this.#state, this.#saved, { failed: true });
     } catch (error) {
       warn(
         `session ${this.#saved.sessionId}: the state in which the run failed could not be saved; ` +

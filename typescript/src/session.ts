@@ -39,6 +39,7 @@ export interface SessionOptions {
 export class Session implements SessionProtocol {
   readonly sessionId: string;
   readonly #connectionString: string | undefined;
+  #database: Promise<Database> | undefined;
 
   constructor({ sessionId, connectionString }: SessionOptions = {}) {
     if (sessionId !== undefined && !sessionId.trim()) {
@@ -61,7 +62,7 @@ export class Session implements SessionProtocol {
    * @param limit How many of the newest items to return. Default: all.
    */
   async getItems(limit?: number): Promise<AgentInputItem[]> {
-    const database = await this.#database();
+    const database = await this.#open();
     const rows = await database.query<{ document: string }>(
       `select document from (select item_id, document from timestep.session_items
          where session_id = $1 order by item_id desc limit $2) newest order by item_id`,
@@ -79,7 +80,7 @@ export class Session implements SessionProtocol {
   async addItems(items: AgentInputItem[]): Promise<void> {
     if (items.length === 0) return;
     const wires = toWireItems(items);
-    const database = await this.#database();
+    const database = await this.#open();
     const [row] = await database.query<{ written: boolean }>(
       'select timestep.append_session_items_v1($1, $2, $3, $4, $5, $6, $7) as written',
       [
@@ -103,7 +104,7 @@ export class Session implements SessionProtocol {
 
   /** Remove the newest item and return it; undefined when the session is empty. */
   async popItem(): Promise<AgentInputItem | undefined> {
-    const database = await this.#database();
+    const database = await this.#open();
     const [row] = await database.query<{ document: string }>(
       'select document from timestep.pop_session_item_v1($1) as document',
       [this.sessionId],
@@ -113,7 +114,7 @@ export class Session implements SessionProtocol {
 
   /** Remove every item. Saved run states of the session stay. */
   async clearSession(): Promise<void> {
-    const database = await this.#database();
+    const database = await this.#open();
     await database.query(
       'delete from timestep.session_items where session_id = $1',
       [this.sessionId],
@@ -121,7 +122,11 @@ export class Session implements SessionProtocol {
     );
   }
 
-  #database(): Promise<Database> {
-    return openDatabase(this.#connectionString);
+  #open(): Promise<Database> {
+    this.#database ??= openDatabase(this.#connectionString);
+    this.#database.catch(() => {
+      this.#database = undefined; // the next use tries again
+    });
+    return this.#database;
   }
 }

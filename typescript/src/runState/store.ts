@@ -1,7 +1,7 @@
 /** Saved run states: versions of a paused run, in PostgreSQL, that either language resumes. */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { type Agent, RunState } from '@openai/agents';
+import { RunContext, RunState } from '@openai/agents';
 import { type Database, openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError, NotPortableError, RunStateNotFoundError } from '../errors.ts';
@@ -9,11 +9,14 @@ import { warn } from '../logger.ts';
 import { type PendingApproval, pendingApprovals } from './approvals.ts';
 import { Claim, conflict } from './claim.ts';
 import { fromEnvelope } from './fromEnvelope.ts';
+import type { AnyAgent, AnyRunState, ContextSerializer } from './native.ts';
 import * as native from './native.ts';
-import { toEnvelope } from './toEnvelope.ts';
+import { checkNativeAgents } from './nativeAgents.ts';
+import { type Envelope, decode, encode } from './record.ts';
+import { statusOf, toEnvelope } from './toEnvelope.ts';
 
-type AnyAgent = Agent<any, any>;
-type AnyRunState = RunState<any, any>;
+/** Makes the context object out of the saved one. */
+export type ContextDeserializer = (context: Record<string, unknown>) => unknown;
 
 /** Which saved version a state in memory is, and who saved or loaded it. */
 export interface SavedVersion {
@@ -37,6 +40,10 @@ export interface RunStateStoreOptions {
   sessionId?: string | undefined;
   /** The PostgreSQL to use, as a URI. Default: see {@link RunStateStore}. */
   connectionString?: string | undefined;
+  /** Turns a run's context into a plain object, for contexts that are none. */
+  contextSerializer?: ContextSerializer | undefined;
+  /** The way back. */
+  contextDeserializer?: ContextDeserializer | undefined;
 }
 
 /**
@@ -55,8 +62,17 @@ export class RunStateStore {
   readonly agent: AnyAgent;
   readonly sessionId: string;
   readonly #connectionString: string | undefined;
+  readonly #contextSerializer: ContextSerializer | undefined;
+  readonly #contextDeserializer: ContextDeserializer | undefined;
+  #database: Promise<Database> | undefined;
 
-  constructor({ agent, sessionId, connectionString }: RunStateStoreOptions) {
+  constructor({
+    agent,
+    sessionId,
+    connectionString,
+    contextSerializer,
+    contextDeserializer,
+  }: RunStateStoreOptions) {
     if (sessionId !== undefined && !sessionId.trim()) {
       throw new ConfigurationError(
         'The session id is empty: give a text, or leave it out for a new session.',
@@ -65,6 +81,8 @@ export class RunStateStore {
     this.agent = agent;
     this.sessionId = sessionId ?? randomUUID();
     this.#connectionString = connectionString;
+    this.#contextSerializer = contextSerializer;
+    this.#contextDeserializer = contextDeserializer;
   }
 
   /**
@@ -82,12 +100,9 @@ export class RunStateStore {
       throw new ConfigurationError('save() takes a RunState: pass result.state.');
     }
     const known = savedVersions.get(state);
-    const bound = known?.sessionId === this.sessionId ? known : undefined;
-    const claim = bound?.claim?.held ? bound.claim : undefined;
-    const expected = claim?.version ?? bound?.version;
-    const version = await this.#insert(state, { expected, claim, keep: claim !== undefined });
-    if (claim) claim.version = version;
-    this.#bind(state, version, claim);
+    const saved = known?.sessionId === this.sessionId ? known : this.#unsaved();
+    const version = await this.#insert(state, saved, { keep: true });
+    this.#bind(state, { ...saved, store: this, version });
     return version;
   }
 
@@ -103,9 +118,148 @@ export class RunStateStore {
    * @throws NotPortableError when Python wrote it and TypeScript cannot continue it.
    */
   async load({ version, context }: { version?: number; context?: unknown } = {}): Promise<AnyRunState> {
-    const database = await this.#database();
+    const database = await this.#open();
+    const row = await this.#row(database, version);
+    if (!row || (row.status === 'done' && version === undefined)) {
+      throw this.#notFound(database, version, row !== undefined);
+    }
+    const state =
+      row.native === null
+        ? await fromEnvelope(this.#envelopeOf(row), this.agent, {
+            context,
+            contextDeserializer: this.#contextDeserializer,
+          })
+        : await this.#fromNative(row.native, context);
+    this.#bind(state, { store: this, sessionId: this.sessionId, version: row.version });
+    return state;
+  }
+
+  /** Remove every saved version of the session, its approvals with them. */
+  async clear(): Promise<void> {
+    const database = await this.#open();
+    await database.query('delete from timestep.run_states where session_id = $1', [this.sessionId], {
+      repeatable: true,
+    });
+  }
+
+  /** Let go of the database. The store may be used again and opens it anew. */
+  async close(): Promise<void> {
+    const database = this.#database;
+    this.#database = undefined;
+    await (await database)?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /**
+   * Claim the version that the state is and note the decisions taken on it.
+   *
+   * @throws StateConflictError when it cannot be resumed (any more).
+   * @internal
+   */
+  async claim(saved: SavedVersion, state: AnyRunState): Promise<SavedVersion> {
+    const database = await this.#open();
+    const claim = await Claim.take(database, saved.sessionId, saved.version);
+    const decided = pendingApprovals(state, this.#document(state))
+      .map((approval, index) => ({ ...approval, position: index + 1 }))
+      .filter(({ decision }) => decision !== null);
+    await database.query(
+      'select timestep.record_decisions_v1($1, $2, $3, $4, $5)',
+      [
+        saved.sessionId,
+        saved.version,
+        decided.map(({ position }) => position),
+        decided.map(({ decision }) => decision),
+        decided.map(({ message }) => columnText(message)),
+      ],
+      { repeatable: true },
+    );
+    return this.#bind(state, { ...saved, claim });
+  }
+
+  /**
+   * Let go of the claim when the run has stopped; save the state unless it has finished.
+   *
+   * @internal
+   */
+  async settle(state: AnyRunState, saved: SavedVersion, { failed = false } = {}): Promise<void> {
+    const document = this.#document(state);
+    if (statusOf(document) === 'terminal' && !failed) return saved.claim?.end('done');
+    await this.#insert(state, saved, { keep: false, document });
+    if (saved.claim) saved.claim.held = false;
+  }
+
+  async #insert(
+    state: AnyRunState,
+    saved: SavedVersion,
+    { keep, document = this.#document(state) }: { keep: boolean; document?: native.NativeState },
+  ): Promise<number> {
+    const { envelope, reason } = this.#portable(state, document);
+    const text = dump(document);
+    const { expected, token } = expectedBy(saved);
+    const usage = state.usage;
+    const database = await this.#open();
+    const [row] = await database.query<{ version: number | null; conflict: string | null }>(
+      SAVE,
+      [
+        this.sessionId,
+        expected,
+        token,
+        keep && token !== null,
+        statusOf(document),
+        columnText(document.currentAgent.name),
+        document.currentTurn,
+        usage.requests,
+        usage.inputTokens,
+        usage.outputTokens,
+        usage.totalTokens,
+        envelope,
+        reason,
+        text,
+        'typescript',
+        native.sdkVersion,
+        document.$schemaVersion,
+        sha256(text),
+        ...columns(pendingApprovals(state, document)),
+      ],
+      { repeatable: true },
+    );
+    if (!row?.version) {
+      throw conflict(this.sessionId, expected ?? undefined, row?.conflict ?? 'moved', 'save');
+    }
+    if (token !== null && saved.claim) saved.claim.version = row.version;
+    return row.version;
+  }
+
+  #document(state: AnyRunState): native.NativeState {
+    return native.nativeDocument(state, this.#contextSerializer);
+  }
+
+  /** The document for both languages, or else the reason why there is none. */
+  #portable(
+    state: AnyRunState,
+    document: native.NativeState,
+  ): { envelope: string | null; reason: string | null } {
+    try {
+      const envelope = toEnvelope(state, { native: document, agent: this.agent });
+      return { envelope: encode(envelope), reason: null };
+    } catch (error) {
+      if (!(error instanceof NotPortableError)) throw error;
+      warn(
+        `session ${this.sessionId}: saved for TypeScript only, ` +
+          `the other language cannot resume it: ${error.message}`,
+        'TIMESTEP_NOT_PORTABLE',
+      );
+      return { envelope: null, reason: columnText(error.message) };
+    }
+  }
+
+  /** The version's row, with the native document only where this SDK reads it. */
+  async #row(database: Database, version: number | undefined): Promise<StateRow | undefined> {
     const [row] = await database.query<StateRow>(
-      `select version, status, writer_language, native_schema_version, not_portable_reason,
+      `select version, status, writer_language, not_portable_reason, native_schema_version,
           case when writer_language = 'typescript' then native end as native,
           case when writer_language <> 'typescript' then envelope end as envelope
         from timestep.run_states where session_id = $1 and version = coalesce($2,
@@ -113,26 +267,97 @@ export class RunStateStore {
       [this.sessionId, version ?? null],
       { repeatable: true },
     );
-    if (!row || (row.status === 'done' && version === undefined)) {
-      throw this.#notFound(database, version, row !== undefined);
-    }
-    const state = await this.#read(database, row, context);
-    this.#bind(state, row.version);
-    return state;
+    if (row?.native == null || native.isReadable(row.native_schema_version)) return row;
+    const [newer] = await database.query<{ envelope: string | null }>(
+      'select envelope from timestep.run_states where session_id = $1 and version = $2',
+      [this.sessionId, row.version],
+      { repeatable: true },
+    );
+    return { ...row, native: null, envelope: newer?.envelope ?? null };
   }
 
-  /** Remove every saved version of the session, its approvals with them. */
-  async clear(): Promise<void> {
-    const database = await this.#database();
-    await database.query('delete from timestep.run_states where session_id = $1', [this.sessionId], {
-      repeatable: true,
+  async #fromNative(text: string, context: unknown): Promise<AnyRunState> {
+    const document = JSON.parse(text) as native.NativeState;
+    await checkNativeAgents(document, this.agent);
+    const deserialized = context ?? this.#contextDeserializer?.(document.context.context);
+    if (deserialized === undefined) return RunState.fromString(this.agent, text);
+    return RunState.fromStringWithContext(this.agent, text, new RunContext(deserialized), {
+      contextStrategy: 'merge',
     });
   }
 
-  /** Let go of the database. The store may be used again and opens it anew. */
-  async close(): Promise<void> {}
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  #envelopeOf(row: StateRow): Envelope {
+    if (row.envelope === null) {
+      throw new NotPortableError(
+        `Version ${row.version} of the run of session ${this.sessionId} was saved by ` +
+          `${row.writer_language} and cannot be resumed here: ${row.not_portable_reason}`,
+      );
+    }
+    return decode(row.envelope);
   }
+
+  #unsaved(): SavedVersion {
+    return { store: this, sessionId: this.sessionId, version: 0 };
+  }
+
+  #bind(state: AnyRunState, saved: SavedVersion): SavedVersion {
+    savedVersions.set(state, saved);
+    return saved;
+  }
+
+  #open(): Promise<Database> {
+    this.#database ??= openDatabase(this.#connectionString);
+    this.#database.catch(() => {
+      this.#database = undefined; // the next use tries again
+    });
+    return this.#database;
+  }
+
+  #notFound(database: Database, version: number | undefined, ended: boolean): Error {
+    const what = version === undefined ? 'run' : `version ${version} of the run`;
+    const found = ended ? 'its last run has ended' : 'nothing is saved under this id';
+    return new RunStateNotFoundError(
+      `No saved ${what} waits for session ${this.sessionId}: ${found} in ` +
+        `${database.location.display}. Check the session id and the database.`,
+    );
+  }
+}
+
+const SAVE = `select * from timestep.save_run_state_v1(${Array.from({ length: 26 }, (_, i) => `$${i + 1}`).join(', ')})`;
+
+interface StateRow {
+  version: number;
+  status: string;
+  writer_language: string;
+  not_portable_reason: string | null;
+  native_schema_version: string;
+  native: string | null;
+  envelope: string | null;
+}
+
+/** The version that a save continues (null: a new run), and the claim's token. */
+function expectedBy({ version, claim }: SavedVersion): {
+  expected: number | null;
+  token: string | null;
+} {
+  if (!claim || claim.isLost) return { expected: version || null, token: null };
+  return { expected: claim.version, token: claim.held ? claim.token : null };
+}
+
+/** The approvals as the parallel arrays that the SQL function takes. */
+function columns(approvals: PendingApproval[]): (string | null)[][] {
+  return [
+    approvals.map(({ kind }) => kind),
+    approvals.map(({ agent }) => columnText(agent)),
+    approvals.map(({ tool }) => columnText(tool)),
+    approvals.map(({ callId }) => columnText(callId)),
+    approvals.map((approval) => columnText(approval.arguments)),
+    approvals.map((approval) => sha256(approval.arguments)),
+    approvals.map(({ decision }) => decision),
+    approvals.map(({ message }) => columnText(message)),
+  ];
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -4,12 +4,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { NotPortableError } from '../errors.ts';
 import { defined, isEmpty } from './content.ts';
 import { approvalsOf, giveToRuns } from './decisions.ts';
+import { warnOfNames } from './agents.ts';
+import { writeGuardrails } from './guardrails.ts';
 import type { WireItem } from './items.ts';
 import {
+  type AnyAgent,
   type AnyRunState,
   type ContextSerializer,
   isTranslatable,
-  type NativeGuardrailResult,
   type NativeState,
   nativeDocument,
   schemaVersion,
@@ -21,8 +23,6 @@ import { assertPortable } from './portability.ts';
 import {
   type Envelope,
   FORMAT,
-  type GuardrailKind,
-  type GuardrailResult,
   portable,
   type Run,
 } from './record.ts';
@@ -37,6 +37,8 @@ export interface ToEnvelopeOptions {
   contextSerializer?: ContextSerializer | undefined;
   /** The SDK's document of the state, when it is at hand. */
   native?: NativeState | undefined;
+  /** The agent that the run started with, whose handoffs' names are looked at too. */
+  agent?: AnyAgent | undefined;
 }
 
 const origins = new WeakMap<AnyRunState, Envelope>();
@@ -47,7 +49,8 @@ export function rememberOrigin(state: AnyRunState, envelope: Envelope): void {
 }
 
 /**
- * The run as the document that either language continues.
+ * The run as the document that either language continues. Names that the other language would make
+ * differently are warned of, once each.
  *
  * @throws NotPortableError when the run holds something that the other language cannot continue.
  */
@@ -57,6 +60,7 @@ export function toEnvelope(state: AnyRunState, options: ToEnvelopeOptions = {}):
   const run = writeRun(native);
   if (!isEmpty(native.context.context) || previous?.context) run.context = native.context.context;
   giveToRuns(run, approvalsOf(native.context));
+  warnOfNames(run, options.agent ?? state._currentAgent);
   const writer = {
     language: 'typescript',
     sdk_version: sdkVersion,
@@ -111,7 +115,8 @@ function writeNested(nested: NativeState, outer: NativeState): Run {
   return run;
 }
 
-function statusOf({ currentStep, modelResponses }: NativeState): Run['status'] {
+/** Whether the run waits for decisions, stands between two turns, or has ended. */
+export function statusOf({ currentStep, modelResponses }: NativeState): Run['status'] {
   switch (currentStep?.type) {
     case 'next_step_interruption':
       return 'interrupted';
@@ -124,38 +129,6 @@ function statusOf({ currentStep, modelResponses }: NativeState): Run['status'] {
     default:
       throw new NotPortableError('The run is in the middle of a handoff: save it after the turn.');
   }
-}
-
-const GUARDRAILS: [GuardrailKind, keyof NativeState][] = [
-  ['input', 'inputGuardrailResults'],
-  ['output', 'outputGuardrailResults'],
-  ['tool_input', 'toolInputGuardrailResults'],
-  ['tool_output', 'toolOutputGuardrailResults'],
-];
-
-function writeGuardrails(native: NativeState): Record<string, GuardrailResult[]> {
-  const written = GUARDRAILS.map(([kind, name]) => {
-    return [kind, ((native[name] ?? []) as NativeGuardrailResult[]).map(writeGuardrail)] as const;
-  });
-  return Object.fromEntries(written.filter(([, results]) => results.length > 0));
-}
-
-const BEHAVIORS: Record<string, string> = {
-  allow: 'allow',
-  rejectContent: 'reject_content',
-  throwException: 'raise_exception',
-};
-
-function writeGuardrail({ guardrail, output, agent, agentOutput }: NativeGuardrailResult): GuardrailResult {
-  const { tripwireTriggered, outputInfo, behavior } = output;
-  return defined({
-    name: guardrail.name,
-    tripped: tripwireTriggered,
-    behavior: behavior && { ...behavior, type: BEHAVIORS[behavior.type] },
-    info: outputInfo ?? undefined,
-    agent: agent?.name,
-    agent_output: agentOutput ?? undefined,
-  }) as unknown as GuardrailResult;
 }
 
 function writeSettings(native: NativeState): Partial<Run> {
