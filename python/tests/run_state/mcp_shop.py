@@ -1,8 +1,8 @@
 """An MCP server with one tool."""
 
-from mcp.server.fastmcp import FastMCP
+from mcp.server import MCPServer
 
-server = FastMCP("shop", log_level="ERROR")
+server = MCPServer("shop")
 
 
 @server.tool()
@@ -12,4 +12,4 @@ def pay(amount: int) -> str:
 
 
 if __name__ == "__main__":
-    server.run()
+    server.run("stdio")

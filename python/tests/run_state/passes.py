@@ -17,7 +17,6 @@ from agents import (
 )
 from openai import AsyncOpenAI
 from run_state.scenarios import Decision, Scenario
-
 from timestep.testing import ModelServer
 
 Pass = Callable[[RunState[Any, Any], Agent[Any]], Awaitable[RunState[Any, Any]]]

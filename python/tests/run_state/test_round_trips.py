@@ -9,7 +9,6 @@ from agents import Agent, RunState
 from jsonschema import Draft202012Validator
 from run_state.passes import Outcome, Pass, Play, natively
 from run_state.scenarios import SCENARIOS, Scenario
-
 from timestep.run_state.from_envelope import from_envelope
 from timestep.run_state.record import decode, encode
 from timestep.run_state.to_envelope import to_envelope

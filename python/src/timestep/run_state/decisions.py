@@ -34,11 +34,12 @@ def stored_approvals(context: Native) -> list[Approval]:
 def _entries(base: dict[str, Any], record: Native) -> list[Approval]:
     always = _always(base, record)
     messages = cast("dict[str, str]", record.get("rejection_messages", {}))
-    calls: list[_Entry] = []
-    for call_id in _calls(record["approved"], otherwise=[]):
-        calls.append({**base, "scope": "call", "call_id": call_id, "decision": "approved"})
+    calls: list[_Entry] = [
+        {**base, "scope": "call", "call_id": call_id, "decision": "approved"}
+        for call_id in _calls(record["approved"], otherwise=[])
+    ]
     # Where every call is rejected, those with words of their own stand out.
-    for call_id in _calls(record["rejected"], otherwise=list(messages) if always else []):
+    for call_id in _calls(record["rejected"], otherwise=list(messages)):
         entry = {**base, "scope": "call", "call_id": call_id, "decision": "rejected"}
         words = {"message": messages[call_id]} if call_id in messages else {}
         calls.append({**entry, **words})

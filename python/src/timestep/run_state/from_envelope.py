@@ -9,6 +9,7 @@ from timestep.run_state.decisions import apply_decisions, native_approvals
 from timestep.run_state.diagnosis import check
 from timestep.run_state.guardrails import native_guardrails
 from timestep.run_state.identity import call_of, check_agents
+from timestep.run_state.items import native_wire_item
 from timestep.run_state.ledger import tool_invocations
 from timestep.run_state.native import SCHEMA_VERSION, Native
 from timestep.run_state.pending import native_pending, visible_items
@@ -106,7 +107,7 @@ def _histories(
 
 
 def _response(run: Run, response: Response) -> Native:
-    outputs = [call_of(run, place) for place in response["output"]]
+    outputs = [native_wire_item(call_of(run, place)) for place in response["output"]]
     return {
         "usage": native_usage(response["usage"]),
         "output": outputs,

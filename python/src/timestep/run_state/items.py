@@ -6,19 +6,30 @@ from typing import Any
 from timestep.run_state.record import Wire
 from timestep.run_state.text import encode
 
-# The SDKs' chat-completions models put these where a real id would stand.
-_PLACEHOLDER_IDS = ("__fake_id__", "FAKE_ID")
+# What the SDKs' chat-completions models put where a real id would stand.
+PYTHON_PLACEHOLDER = "__fake_id__"
+_PLACEHOLDERS = (PYTHON_PLACEHOLDER, "FAKE_ID")
 
 
 def portable_item(item: Wire) -> Wire:
     """Return the item without what chat-completions models leave on it; the rest is unchanged."""
-    if "provider_data" not in item and item.get("id") not in _PLACEHOLDER_IDS:
+    dropped = ("provider_data", "id") if _is_placeholder(item.get("id")) else ("provider_data",)
+    if not any(name in item for name in dropped):
         return item
-    return {
-        key: value
-        for key, value in item.items()
-        if key != "provider_data" and not (key == "id" and value in _PLACEHOLDER_IDS)
-    }
+    return {key: value for key, value in item.items() if key not in dropped}
+
+
+def _is_placeholder(item_id: object) -> bool:
+    return isinstance(item_id, str) and (
+        item_id in _PLACEHOLDERS or item_id.startswith("chatcmpl-")
+    )
+
+
+def native_wire_item(wire: Wire) -> Wire:
+    """Return a stored item as the Python SDK takes it, which needs an id where chat gave none."""
+    if wire.get("type") in ("message", "reasoning") and "id" not in wire:
+        return {"id": PYTHON_PLACEHOLDER, **wire}
+    return wire
 
 
 def wire_item(item: Wire) -> Wire:

@@ -88,16 +88,16 @@ def _nested_graph(graph: AgentGraph, native: Native, tool: Native) -> AgentGraph
 
 
 def _stored_interruptions(native: Native, pool: ItemPool) -> list[Any]:
-    nested = _of_nested_runs(cast("Native", native["last_processed_response"] or {}))
+    nested = nested_interruptions(native)
     entries: list[Any] = []
     for approval in native["current_step"]["data"]["interruptions"]:
         item = stored_item(approval)
-        place = pool.take_approval(item)
         inner = next((n for n in nested if n[1] == item), None)
-        if place is None and inner:
+        if inner:
             nested.remove(inner)
             entries.append(inner[0])
         else:
+            place = pool.take_approval(item)
             entries.append(item if place is None else place)
     if nested:
         raise NotPortableError(
@@ -107,8 +107,10 @@ def _stored_interruptions(native: Native, pool: ItemPool) -> list[Any]:
     return entries
 
 
-def _of_nested_runs(processed: Native) -> list[tuple[dict[str, Any], Item]]:
+def nested_interruptions(native: Native) -> list[tuple[dict[str, Any], Item]]:
+    """Return what the nested runs wait for: each reference, and the item that it stands for."""
     found: list[tuple[dict[str, Any], Item]] = []
+    processed = cast("Native", native.get("last_processed_response") or {})
     for function in processed.get("functions", []):
         inner = cast("Native", function.get("agent_run_state") or {})
         step = cast("Native", inner.get("current_step") or {})

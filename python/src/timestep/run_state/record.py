@@ -7,7 +7,7 @@ import json
 from typing import Any, Literal, NotRequired, TypedDict
 
 from timestep.errors import NotPortableError
-from timestep.run_state.text import encode as encode
+from timestep.run_state import text as json_text
 
 FORMAT = "timestep.run_state/1"
 
@@ -162,6 +162,31 @@ def present(**fields: Any) -> dict[str, Any]:
     return {
         k: v for k, v in fields.items() if v is not None and v is not False and v not in ([], {})
     }
+
+
+# The user's own values keep the order of their keys, because prompts may be made of them.
+_IN_USERS_ORDER = ("context", "tool_input")
+
+
+def encode(envelope: Envelope) -> str:
+    """Return the text of a document, the same in Python and in TypeScript."""
+    return json_text.encode(_in_users_order(envelope))
+
+
+def _in_users_order(run: Run | Envelope) -> dict[str, Any]:
+    kept: dict[str, Any] = {
+        name: json_text.Encoded(json_text.encode(value, sort=False))
+        for name, value in run.items()
+        if name in _IN_USERS_ORDER
+    }
+    pending = run.get("pending", {})
+    functions = [
+        {**f, "nested": _in_users_order(f["nested"])} if "nested" in f else f
+        for f in pending.get("functions", [])
+    ]
+    if functions:
+        kept["pending"] = {**pending, "functions": functions}
+    return {**run, **kept}
 
 
 def decode(text: str) -> Envelope:

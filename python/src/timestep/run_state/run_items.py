@@ -4,7 +4,12 @@ from typing import Any, cast
 
 from timestep.run_state.diagnosis import check_item_type
 from timestep.run_state.identity import call_of
-from timestep.run_state.items import native_handoff_output, stored_handoff_output, wire_item
+from timestep.run_state.items import (
+    native_handoff_output,
+    native_wire_item,
+    stored_handoff_output,
+    wire_item,
+)
 from timestep.run_state.native import Native
 from timestep.run_state.record import Item, Run, Wire, present
 
@@ -53,7 +58,7 @@ def tool_key(lookup_key: Native | None, raw: Wire) -> list[str] | None:
 def native_item(run: Run, item: Item) -> Native:
     """Return an item of a run as the Python SDK writes it."""
     kind, raw = item["type"], call_of(run, item["raw"])
-    native: Native = {"type": kind, "raw_item": raw}
+    native: Native = {"type": kind, "raw_item": native_wire_item(raw)}
     if kind == "handoff_output_item":
         native["raw_item"] = native_handoff_output(raw)
         for name in ("agent", "source_agent", "target_agent"):

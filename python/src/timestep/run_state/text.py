@@ -52,19 +52,28 @@ def _portable_number(number: float, path: str) -> float:
     return int(number) if int(number) == number else float(number)
 
 
-def encode(value: Any) -> str:
-    """Return JSON text as the specification fixes it: sorted, ASCII, numbers as in JavaScript.
+class Encoded(str):
+    """A text that is JSON already."""
 
-    Equal values give equal text in Python and in TypeScript.
+    __slots__ = ()
+
+
+def encode(value: Any, *, sort: bool = True) -> str:
+    """Return JSON text as the specification fixes it: ASCII, numbers as in JavaScript.
+
+    Args:
+        value: What to write.
+        sort: Sort the keys of objects; otherwise they keep their order as far as JavaScript
+            would, which lists array indexes first (True).
     """
     parts: list[str] = []
-    _write(value, parts.append)
+    _write(value, parts.append, _sorted if sort else _kept)
     return "".join(parts)
 
 
-def _write(value: Any, put: Callable[[str], None]) -> None:
+def _write(value: Any, put: Callable[[str], None], order: Callable[[Any], list[str]]) -> None:
     if isinstance(value, str):
-        put(encode_basestring_ascii(value))
+        put(value if isinstance(value, Encoded) else encode_basestring_ascii(value))
     elif value is None or isinstance(value, bool):
         put({None: "null", True: "true", False: "false"}[value])
     elif isinstance(value, (int, float)):
@@ -72,16 +81,16 @@ def _write(value: Any, put: Callable[[str], None]) -> None:
     elif isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         put("{")
-        for i, key in enumerate(in_order(members)):
+        for i, key in enumerate(order(members)):
             put(f"{',' if i else ''}{encode_basestring_ascii(key)}:")
-            _write(members[key], put)
+            _write(members[key], put, order)
         put("}")
     else:
         put("[")
         for i, element in enumerate(value):
             if i:
                 put(",")
-            _write(element, put)
+            _write(element, put, order)
         put("]")
 
 
@@ -100,22 +109,29 @@ def _number(number: float) -> str:
     return f"{sign}0.{'0' * (places - 1)}{digits.strip('-').replace('.', '')}"
 
 
-def in_order(keys: Any) -> list[str]:
-    """Return keys as JavaScript lists them: array indexes by number, the others by UTF-16 unit."""
+def _sorted(keys: Any) -> list[str]:
     texts = cast("list[str]", list(keys))
-    joined = "".join(texts)
-    if joined.isascii() and not any(k[:1].isdigit() for k in texts):
+    if "".join(texts).isascii() and not any(map(_index, texts)):
         return sorted(texts)
-    return sorted(texts, key=_place)
+    return sorted(texts, key=lambda key: (*_index_first(key), utf16_order(key)))
+
+
+def _kept(keys: Any) -> list[str]:
+    texts = cast("list[str]", list(keys))
+    return sorted(texts, key=_index_first) if any(map(_index, texts)) else texts
+
+
+def _index_first(key: str) -> tuple[int, int]:
+    return (0, int(key)) if _index(key) else (1, 0)
+
+
+def _index(key: str) -> bool:
+    """Return whether JavaScript takes a key for an array index, and lists it by number."""
+    if not key[:1].isdigit() or not key.isascii() or not key.isdigit():
+        return False
+    return (key == "0" or key[0] != "0") and int(key) < 2**32 - 1
 
 
 def utf16_order(text: str) -> bytes:
     """Return a sort key that orders texts by their UTF-16 code units, as JavaScript does."""
     return text.encode("utf-16-be", "surrogatepass")
-
-
-def _place(key: str) -> tuple[int, int, bytes]:
-    is_index = key.isascii() and key.isdigit() and (key == "0" or key[0] != "0")
-    if is_index and int(key) < 2**32 - 1:
-        return (0, int(key), b"")
-    return (1, 0, utf16_order(key))

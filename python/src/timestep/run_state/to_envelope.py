@@ -12,7 +12,7 @@ from timestep.run_state.guardrails import stored_guardrails
 from timestep.run_state.identity import AgentGraph, warn_of_names
 from timestep.run_state.items import wire_items
 from timestep.run_state.native import Native
-from timestep.run_state.pending import stored_pending
+from timestep.run_state.pending import nested_interruptions, stored_pending
 from timestep.run_state.pool import ItemPool
 from timestep.run_state.record import FORMAT, Envelope, Item, Response, Run, Wire, present
 from timestep.run_state.refusals import refuse_unportable
@@ -106,11 +106,17 @@ def _input(original: str | list[Wire]) -> str | list[Wire]:
 
 def _pool(native: Native) -> ItemPool:
     pool = ItemPool()
-    for item in native["generated_items"]:
-        pool.add(stored_item(item))
-    places = {s: g for g, s in enumerate(native["generated_session_item_indexes"])}
-    for place, item in enumerate(native["session_items"]):
-        pool.add_to_session(places.get(place), stored_item(item))
+    of_nested_runs = [item for _, item in nested_interruptions(native)]
+    places: dict[int | None, int] = {}
+    for native_item, in_session in zip(
+        native["generated_items"], native["generated_session_item_indexes"], strict=True
+    ):
+        item = stored_item(native_item)
+        if item not in of_nested_runs:
+            places[in_session] = len(pool.items)
+            pool.add(item)
+    for place, native_item in enumerate(native["session_items"]):
+        pool.add_to_session(places.get(place), stored_item(native_item))
     return pool
 
 
