@@ -15,10 +15,9 @@ import {
 } from '@openai/agents';
 import { AgentMismatchError, NotPortableError } from '../errors.ts';
 import { warn } from '../logger.ts';
-import { runsIn } from './decisions.ts';
 import type { WireItem } from './items.ts';
 import { type AnyAgent, TRANSLATED_VERSION } from './native.ts';
-import type { FunctionCall, Place, Run } from './record.ts';
+import { type FunctionCall, type Place, type Run, runsIn } from './record.ts';
 import { rawAt } from './runItems.ts';
 import { argumentLines } from './schemas.ts';
 
@@ -141,18 +140,24 @@ export function warnOfNames(run: Run, root: AnyAgent): void {
       if (isDefault && !isPortableName(target.name)) warnOnce('handoffs to the agent', target.name);
     }
   }
-  for (const { agent, items = [], pending } of runsIn(run)) {
+  for (const { items = [], pending } of runsIn(run)) {
     for (const { call, nested } of pending?.functions ?? []) {
-      const tool = rawIn(items, call).name;
-      if (nested && !isPortableName(String(tool))) warnOnce('the agent as a tool', nested.agent, agent);
+      const tool = String(rawIn(items, call).name);
+      if (nested && tool === defaultToolName(nested.agent) && !isPortableName(tool)) {
+        warnOnce('the agent as a tool', nested.agent);
+      }
     }
   }
 }
 
+function defaultToolName(agent: string): string {
+  return agent.replaceAll(/[^a-zA-Z0-9_]/g, '_');
+}
+
 const warned = new Set<string>();
 
-function warnOnce(what: string, name: string, owner?: string): void {
-  const subject = owner ? `${what} "${name}" of "${owner}"` : `${what} "${name}"`;
+function warnOnce(what: string, name: string): void {
+  const subject = `${what} "${name}"`;
   if (warned.has(subject)) return;
   warned.add(subject);
   warn(

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { defined } from './content.ts';
 import type { WireItem } from './items.ts';
 import type { ApprovalRecord, NativeContext } from './native.ts';
-import { type Approval, encode, type Run } from './record.ts';
+import { type Approval, encode, type Run, runsIn } from './record.ts';
 import { rawOf } from './runItems.ts';
 
 type Subject = Pick<Approval, 'kind' | 'agent' | 'tool_key' | 'tool' | 'server_label'>;
@@ -71,12 +71,6 @@ export function giveToRuns(outermost: Run, approvals: Approval[]): void {
     }
   }
   for (const run of runs) run.approvals?.sort(byText);
-}
-
-/** The run and all that are nested in it, outer ones first. */
-export function runsIn(run: Run): Run[] {
-  const nested = (run.pending?.functions ?? []).flatMap((call) => (call.nested ? [call.nested] : []));
-  return [run, ...nested.flatMap(runsIn)];
 }
 
 function hasCall({ items = [] }: Run, approval: Approval): boolean {

@@ -2,12 +2,12 @@
 
 import { type RunContext, RunState, RunToolApprovalItem } from '@openai/agents';
 import { type Agents, checkEquipment, findAgents, findEquipment } from './agents.ts';
-import { callIdOf, decisionOn, isAbout, isSameSubject, runsIn } from './decisions.ts';
+import { callIdOf, decisionOn, isAbout, isSameSubject } from './decisions.ts';
 import type { WireItem } from './items.ts';
 import type { AnyAgent, AnyRunState } from './native.ts';
 import { nativeRun } from './nativeRun.ts';
 import { interruptionOf } from './pending.ts';
-import type { Approval, Envelope, Run } from './record.ts';
+import { type Approval, type Envelope, type Run, runsIn } from './record.ts';
 import { approvalItem, rawOf, stateKey } from './runItems.ts';
 import { rememberOrigin } from './toEnvelope.ts';
 

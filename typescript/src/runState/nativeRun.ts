@@ -8,7 +8,8 @@ import { decisionOn } from './decisions.ts';
 import { callNames, type CallNames, typedItem, type WireItem } from './items.ts';
 import type { AnyAgent, NativeItem } from './native.ts';
 import { interruptionOf } from './pending.ts';
-import type { FunctionCall, GuardrailKind, GuardrailResult, Item, Place, Run, Usage } from './record.ts';
+import { readGuardrails } from './guardrails.ts';
+import type { FunctionCall, Item, Place, Run, Usage } from './record.ts';
 import { readResponses, readUsage } from './responses.ts';
 import { approvalItem, rawAt, rawOf, readItem, readItems, stateKey } from './runItems.ts';
 import { inputFromWire } from './wire.ts';
@@ -63,7 +64,9 @@ export async function nativeRun(
     ...(await pendingParts(run, natives, names, { ...outer, usage, context })),
     ...ownership(run, seen),
     ...(await completedCalls(seen, root)),
-    currentTurnPersistedItemCount: run.session_persisted ? seen.length : 0,
+    currentTurnPersistedItemCount: run.session_persisted
+      ? Math.max(0, seen.length - (run.session_unsaved ?? 0))
+      : 0,
     conversationId: run.conversation_id,
     previousResponseId: run.previous_response_id,
     reasoningItemIdPolicy: run.reasoning_item_id_policy,
@@ -253,39 +256,6 @@ function inOlderForm({ executionStatus, customData, ...item }: NativeItem): obje
   if (item.type === 'tool_call_output_item') return { ...item, output: '' };
   if (item.type !== 'input_item') return item;
   return { type: 'reasoning_item', rawItem: { type: 'reasoning', content: [] }, agent: item.agent };
-}
-
-const GUARDRAILS: [GuardrailKind, string][] = [
-  ['input', 'inputGuardrailResults'],
-  ['output', 'outputGuardrailResults'],
-  ['tool_input', 'toolInputGuardrailResults'],
-  ['tool_output', 'toolOutputGuardrailResults'],
-];
-
-const BEHAVIORS: Record<string, string> = {
-  allow: 'allow',
-  reject_content: 'rejectContent',
-  raise_exception: 'throwException',
-};
-
-function readGuardrails(guardrails: NonNullable<Run['guardrails']>): Record<string, unknown> {
-  return Object.fromEntries(
-    GUARDRAILS.map(([kind, name]) => [name, (guardrails[kind] ?? []).map((r) => readGuardrail(kind, r))]),
-  );
-}
-
-function readGuardrail(kind: GuardrailKind, result: GuardrailResult): object {
-  const { name, tripped, info, agent, agent_output, behavior } = result;
-  return defined({
-    guardrail: { type: kind, name },
-    output: defined({
-      tripwireTriggered: tripped,
-      outputInfo: info ?? null,
-      behavior: behavior && { ...behavior, type: BEHAVIORS[behavior.type] },
-    }),
-    agent: agent === undefined ? undefined : { name: agent },
-    agentOutput: kind === 'output' ? (agent_output ?? null) : undefined,
-  });
 }
 
 /** The trace to go on with; the SDK takes it up only together with a span of the current agent. */

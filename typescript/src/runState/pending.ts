@@ -90,6 +90,8 @@ export function writeInterruptions(
   const taken = new Set<number>();
   return waiting.map((native) => {
     const item = writeItem(native);
+    const nested = nestedInterruption(item, items, pending);
+    if (nested) return nested;
     const own = items.findLastIndex(
       (candidate, i) =>
         !taken.has(i) &&
@@ -97,8 +99,9 @@ export function writeInterruptions(
         candidate.agent === item.agent &&
         isDeepStrictEqual(rawOf(items, candidate), item.raw),
     );
-    if (own >= 0) taken.add(own);
-    return own >= 0 ? own : (nestedInterruption(item, items, pending) ?? item);
+    if (own < 0) return item;
+    taken.add(own);
+    return own;
   });
 }
 

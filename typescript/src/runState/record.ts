@@ -120,6 +120,8 @@ export interface Run {
   reasoning_item_id_policy?: string;
   trace?: { id: string; workflow_name?: string; group_id?: string; metadata?: Record<string, unknown> };
   session_persisted?: boolean;
+  /** How many items at the end are not in the session yet. */
+  session_unsaved?: number;
 }
 
 /** The whole document. */
@@ -133,13 +135,33 @@ export interface Envelope extends Run {
   };
 }
 
+/** The run and all that are nested in it, outer ones first. */
+export function runsIn(run: Run): Run[] {
+  const nested = (run.pending?.functions ?? []).flatMap((call) => (call.nested ? [call.nested] : []));
+  return [run, ...nested.flatMap(runsIn)];
+}
+
 /**
- * The document's text as the specification fixes it: keys sorted, ASCII only. Equal values give
- * equal text in Python and in TypeScript.
+ * The text of a document, or of a part of it, as the specification fixes it: keys sorted, ASCII only.
+ * Equal values give equal text in Python and in TypeScript.
  */
 export function encode(value: unknown): string {
-  const text = JSON.stringify(value, (_key, member: unknown) => sorted(member));
+  // Only the user's own values keep the order of their keys: prompts may be made of them.
+  const own = new Set<unknown>(isRun(value) ? runsIn(value).flatMap(usersOwn) : []);
+  const text = JSON.stringify(value, function (this: unknown, _key, member: unknown) {
+    if (!own.has(this) && !own.has(member)) return sorted(member);
+    if (typeof member === 'object') own.add(member);
+    return member;
+  });
   return text.replace(/[\u007f-\uffff]/g, escaped);
+}
+
+function isRun(value: unknown): value is Run {
+  return typeof value === 'object' && value !== null && 'original_input' in value;
+}
+
+function usersOwn({ context, tool_input }: Run): unknown[] {
+  return [context, tool_input].filter((value) => typeof value === 'object' && value !== null);
 }
 
 /**

@@ -132,13 +132,16 @@ export function statusOf({ currentStep, modelResponses }: NativeState): Run['sta
 }
 
 function writeSettings(native: NativeState): Partial<Run> {
+  const saved = native.currentTurnPersistedItemCount ?? 0;
+  const unsaved = native.generatedItems.length - saved;
   return defined({
     tool_input: native.context.toolInput,
     conversation_id: native.conversationId,
     previous_response_id: native.previousResponseId,
     reasoning_item_id_policy: native.reasoningItemIdPolicy,
     trace: writeTrace(native.trace),
-    session_persisted: (native.currentTurnPersistedItemCount ?? 0) > 0 || undefined,
+    session_persisted: saved > 0 || undefined,
+    session_unsaved: saved > 0 && unsaved > 0 ? unsaved : undefined,
   });
 }
 
@@ -157,7 +160,7 @@ function writeTrace(trace: NativeState['trace']): Run['trace'] {
 const OWN = new Set([
   ...['pending_input', 'items', 'session_items', 'responses', 'pending', 'interruptions', 'approvals'],
   ...['guardrails', 'context', 'tool_input', 'conversation_id', 'previous_response_id', 'trace'],
-  ...['reasoning_item_id_policy', 'session_persisted', 'writer', 'format'],
+  ...['reasoning_item_id_policy', 'session_persisted', 'session_unsaved', 'writer', 'format'],
 ]);
 const OWN_OF_ITEM = new Set([
   ...['type', 'raw', 'agent', 'source_agent', 'target_agent', 'output', 'tool_name', 'tool_key'],

@@ -1,6 +1,17 @@
 /** Runs a scenario segment by segment; between two segments the state goes through `carry`. */
 
-import { OpenAIProvider, Runner, RunState, type StreamedRunResult } from '@openai/agents';
+import { fileURLToPath } from 'node:url';
+import {
+  type MCPServer,
+  MCPServerStdio,
+  MemorySession,
+  OpenAIProvider,
+  Runner,
+  RunState,
+  type Session,
+  type StreamedRunResult,
+} from '@openai/agents';
+import { toWireItems } from '../../src/runState/items.ts';
 import type { ModelServer } from '../../src/testing/index.ts';
 import type { AnyAgent, AnyState, Scenario } from './scenarios.ts';
 
@@ -12,6 +23,7 @@ export interface Outcome {
   turn: number;
   lastAgent: string | undefined;
   pauses: number;
+  history: unknown[] | undefined;
 }
 
 /** What happens to a paused state on its way to the next segment. */
@@ -41,6 +53,8 @@ export async function runThrough(
     conversations: conversationId ? [conversationId] : [],
   });
   const log: string[] = [];
+  const servers: MCPServer[] = scenario.mcp ? [await mcpServer()] : [];
+  const session = scenario.session ? plainSession() : undefined;
   const runner = new Runner({
     tracingDisabled: true,
     modelProvider: new OpenAIProvider({
@@ -50,21 +64,22 @@ export async function runThrough(
     }),
   });
   const options: Record<string, unknown> = { ...scenario.options, ...(scenario.context ? { context: scenario.context() } : {}) };
-  let agent = scenario.agent(log);
+  let agent = scenario.agent(log, servers);
   if (scenario.follows) {
     const before = await runner.run(agent, 'before');
     Object.assign(options, { previousResponseId: before.lastResponseId });
   }
-  let result = await segment(runner, agent, scenario.input ?? 'hello', options, stream);
+  let result = await segment(runner, agent, scenario.input ?? 'hello', { ...options, session }, stream);
   let pauses = 0;
   while (result.interruptions.length > 0) {
-    agent = scenario.agent(log);
+    agent = scenario.agent(log, servers);
     if (decideFirst) scenario.decide(result.state, pauses);
     const state = await carry(result.state, agent);
     if (!decideFirst) scenario.decide(state, pauses);
     pauses += 1;
-    result = await segment(runner, agent, state, {}, stream);
+    result = await segment(runner, agent, state, { session }, stream);
   }
+  for (const server of servers) await server.close();
   const requests = (await server.requests(id)).map(({ body }) => withoutLeftovers(JSON.parse(body)));
   const { requests: count, inputTokens, outputTokens, totalTokens } = result.state.usage;
   return {
@@ -75,7 +90,20 @@ export async function runThrough(
     turn: result.state._currentTurn,
     lastAgent: result.lastAgent?.name,
     pauses,
+    history: session && toWireItems(await session.getItems()),
   };
+}
+
+/** A session of the kind that most are, this library's own included: without transactions. */
+function plainSession(): Session {
+  return Object.assign(new MemorySession(), { applyHistoryTransaction: undefined }) as Session;
+}
+
+async function mcpServer(): Promise<MCPServer> {
+  const script = fileURLToPath(new URL('./mcpServer.mjs', import.meta.url));
+  const server = new MCPServerStdio({ name: 'stock', command: process.execPath, args: [script] });
+  await server.connect();
+  return server;
 }
 
 async function segment(runner: Runner, agent: AnyAgent, input: any, options: any, stream: boolean) {

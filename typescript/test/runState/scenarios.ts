@@ -1,6 +1,13 @@
 /** Runs that pause, each with the parts that its saved form is about. Every run gets agents of its own. */
 
-import { Agent, type AgentInputItem, type Handoff, hostedMcpTool, type RunState, tool } from '@openai/agents';
+import {
+  Agent,
+  type AgentInputItem,
+  hostedMcpTool,
+  type MCPServer,
+  type RunState,
+  tool,
+} from '@openai/agents';
 import { z } from 'zod';
 import type { Step } from '../../src/testing/index.ts';
 
@@ -10,7 +17,7 @@ export type AnyState = RunState<any, any>;
 /** One way through a run: the agent, what the model says, and who decides what at each pause. */
 export interface Scenario {
   name: string;
-  agent(log: string[]): AnyAgent;
+  agent(log: string[], servers: MCPServer[]): AnyAgent;
   steps: Step[];
   input?: string | AgentInputItem[];
   decide(state: AnyState, pause: number): void;
@@ -19,6 +26,10 @@ export interface Scenario {
   /** The run follows another one, by the id of its last response. */
   follows?: boolean;
   chat?: boolean;
+  /** The run keeps its history in a session. */
+  session?: boolean;
+  /** The agent uses a local MCP server. */
+  mcp?: boolean;
 }
 
 export const call = (name: string, args: unknown, call_id: string) => ({
@@ -376,6 +387,80 @@ export const scenarios: Scenario[] = [
       state.addInput('and hurry');
     },
   },
+  {
+    name: 'a session',
+    session: true,
+    agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log), weather(log)] }),
+    steps: [
+      { output: [say('wait'), call('weather', { city: 'Genf' }, 'call_w')] },
+      { output: [one, call('weather', { city: 'Bern' }, 'call_v'), call('refund', { amount: 3, note: 'x' }, 'call_2')] },
+      { output: [call('refund', { amount: 4, note: 'y' }, 'call_3')] },
+      { output: [say('done')] },
+    ],
+    decide: (state, pause) => {
+      if (pause === 0) for (const item of state.getInterruptions().slice(0, 1)) state.reject(item);
+      else approveAll(state);
+    },
+  },
+  {
+    name: 'a tool of a local MCP server beside an approval',
+    mcp: true,
+    agent: (log, servers) => new Agent({ ...settings, name: 'shop', tools: [refund(log)], mcpServers: servers }),
+    steps: [{ output: [call('count', { sku: 'a' }, 'call_m'), one] }, { output: [say('done')] }],
+    decide: approveAll,
+  },
+  {
+    name: 'a nested agent that hands off and is approved for all calls',
+    agent: (log) => {
+      const cashier = new Agent({ ...settings, name: 'cashier', tools: [refund(log)] });
+      const clerk = new Agent({ ...settings, name: 'clerk', handoffs: [cashier] });
+      return new Agent({
+        ...settings,
+        name: 'shop',
+        tools: [clerk.asTool({ toolName: 'ask_clerk', toolDescription: 'Asks.' })],
+      });
+    },
+    steps: [
+      { output: [call('ask_clerk', { input: 'pay' }, 'call_a')] },
+      { output: [call('transfer_to_cashier', {}, 'call_h')] },
+      { output: [one] },
+      { output: [call('refund', { amount: 8, note: null }, 'call_8')] },
+      { output: [say('paid')] },
+      { output: [say('done')] },
+    ],
+    decide: (state) => {
+      for (const item of state.getInterruptions()) state.approve(item, { alwaysApprove: true });
+    },
+  },
+  {
+    name: 'an always and its exception',
+    agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log)] }),
+    steps: [
+      { output: [one, call('refund', { amount: 6, note: 'no' }, 'call_2')] },
+      { output: [call('refund', { amount: 7, note: null }, 'call_3')] },
+      { output: [say('done')] },
+    ],
+    decide: (state) => {
+      const [first, second] = state.getInterruptions();
+      if (first) state.approve(first, { alwaysApprove: true });
+      if (second) state.reject(second, { message: 'not this one' });
+    },
+  },
+  {
+    name: 'hosted MCP rejected for all calls',
+    agent: () =>
+      new Agent({
+        ...settings,
+        name: 'shop',
+        tools: [hostedMcpTool({ serverLabel: 'bank', serverUrl: 'https://example.com/mcp', requireApproval: 'always' })],
+      }),
+    steps: [1, 2].map((n) => ({
+      output: [
+        { type: 'mcp_approval_request' as const, id: `mcpr_${n}`, server_label: 'bank', name: 'pay', arguments: '{}' },
+      ],
+    })).concat([{ output: [say('done')] } as never]),
+    decide: (state) => {
+      for (const item of state.getInterruptions()) state.reject(item, { alwaysReject: true, message: 'never' });
+    },
+  },
 ];
-
-export type { Handoff };
