@@ -122,6 +122,9 @@ function createPool(route: Route): pg.Pool {
     allowExitOnIdle: true,
     connectionTimeoutMillis: WAIT_MS,
   });
+  // A statement fails by itself when its connection is lost; the event that pg emits besides would
+  // end the process if nobody listened.
+  pool.on('connect', (client) => client.on('error', () => {}));
   // An idle connection that is lost has left the pool already; the next statement opens another.
   pool.on('error', (error) => info('idle connection lost: %s', error.message));
   return pool;

@@ -21,6 +21,8 @@ export interface Running {
   readonly ended: Promise<Ended>;
   /** Waits until the process has written a text to its standard output. */
   says(text: string): Promise<void>;
+  /** Lets a process go on that holds on until its standard input ends. */
+  release(): void;
 }
 
 /** Starts a TypeScript program; warnings of Node end it with an error. */
@@ -45,7 +47,7 @@ export function startPython(
 function start(command: string, args: string[], variables: Record<string, string>): Running {
   const child = spawn(command, args, {
     env: environmentWith(variables),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     timeout: LIMIT_MS,
     killSignal: 'SIGKILL',
   });
@@ -64,5 +66,5 @@ function start(command: string, args: string[], variables: Record<string, string
     await until(() => output.stdout.includes(text) || ended(), `process says ${text}`, LIMIT_MS);
     if (!output.stdout.includes(text)) throw new Error(`It ended first: ${output.stderr}`);
   };
-  return { process: child, ended: promise, says };
+  return { process: child, ended: promise, says, release: () => child.stdin.end() };
 }

@@ -1,4 +1,4 @@
-"""Opens the database, notes its name in a table, waits as long as it is told, and ends."""
+"""Opens the database, notes its name in a table, holds on as long as it is told, and ends."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ import psycopg
 from timestep.database import open_database
 
 
-async def main(name: str, hold_ms: int, end: str) -> None:
+async def main(name: str, hold: str, end: str) -> None:
     database = await open_database()
     try:
         await database.fetch("create table if not exists public.visits (name text primary key)")
@@ -17,10 +17,13 @@ async def main(name: str, hold_ms: int, end: str) -> None:
     await database.fetch("insert into public.visits (name) values (%s)", name)
     sys.stdout.write(f"wrote {name} at {database.location.url}\n")
     sys.stdout.flush()
-    await asyncio.sleep(hold_ms / 1000)
+    if hold == "released":
+        await asyncio.to_thread(sys.stdin.read)
+    else:
+        await asyncio.sleep(int(hold) / 1000)
     await database.fetch("select 1")
     if end == "close":
         await database.close()
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3]))

@@ -1,16 +1,17 @@
-/** Opens the database, notes its name in a table, waits as long as it is told, and ends. */
+/** Opens the database, notes its name in a table, holds on as long as it is told, and ends. */
 
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '../../../src/database/index.ts';
 
-const [name = '', holdMs = '0', end = 'fall'] = process.argv.slice(2);
+const [name = '', hold = '0', end = 'fall'] = process.argv.slice(2);
 const database = await openDatabase();
 await database
   .query('create table if not exists public.visits (name text primary key)')
   .catch(ignoreRace);
 await database.query('insert into public.visits (name) values ($1)', [name]);
 process.stdout.write(`wrote ${name} at ${database.location.url}\n`);
-await sleep(Number(holdMs));
+await (hold === 'released' ? once(process.stdin.resume(), 'end') : sleep(Number(hold)));
 await database.query('select 1');
 if (end === 'close') await database.close();
 if (end === 'exit') process.exit(0);
