@@ -34,6 +34,7 @@ from agents.memory import Session as SessionProtocol
 
 from timestep.models import MultiModelProvider
 from timestep.run_state.claim import Claim, lost
+from timestep.run_state.progress import Progress
 from timestep.run_state.store import SavedVersion, saved_version
 from timestep.session import writing_under_claim
 
@@ -106,24 +107,26 @@ async def run_agent(
         StateConflictError: Another process resumed this saved state first, or took it over.
         Exception: Errors of the SDK, the model client and the tools, unchanged.
     """
-    config = _configured(options.pop("run_config", None), model_provider)
+    options["run_config"] = _configured(options.get("run_config"), model_provider)
     run = Runner.run_streamed if stream else Runner.run
-    start = partial(run, agent, run_input, session=session, run_config=config, **options)
+    start = partial(run, agent, run_input, session=session)
     saved = saved_version(run_input) if isinstance(run_input, RunState) else None
     if saved is None:
-        return await _processed(await _started(start), result_processor)
+        return await _processed(await _started(partial(start, **options)), result_processor)
     state = cast("RunState[Any, Any]", run_input)
     claimed = await saved.store.claim(saved, state)
     if stream:
-        return await _resume_streamed(start, claimed, result_processor)
-    async with _resuming(claimed, state):
-        result = cast("RunResult", await start())
+        return await _resume_streamed(partial(start, **options), claimed, result_processor)
+    progress = Progress(state, options.get("hooks"))
+    options["hooks"] = progress
+    async with _resuming(claimed, progress):
+        result = cast("RunResult", await cast("Awaitable[Any]", start(**options)))
     await claimed.store.settle(result.to_state(), claimed)
     return await _processed(result, result_processor)
 
 
 @asynccontextmanager
-async def _resuming(saved: SavedVersion, state: RunState[Any, Any]) -> AsyncGenerator[None]:
+async def _resuming(saved: SavedVersion, progress: Progress) -> AsyncGenerator[None]:
     """Hold the claim while the block runs; where it fails, save the state that it stopped in."""
     claim = cast("Claim", saved.claim)
     task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -134,7 +137,7 @@ async def _resuming(saved: SavedVersion, state: RunState[Any, Any]) -> AsyncGene
         if claim.is_lost and isinstance(error, asyncio.CancelledError):
             task.uncancel()
             raise lost(claim) from None
-        await _keep_progress(state, saved)
+        await _keep_progress(progress.state(), saved)
         raise
 
 
@@ -198,8 +201,8 @@ async def _started(start: Callable[[], Any]) -> SDKResult:
 async def _processed(result: SDKResult, processor: ResultProcessor | None) -> Any:
     if processor is None:
         return result
-    answer = processor(result)
-    if isinstance(answer, Awaitable):
+    answer: Any = processor(result)
+    if inspect.isawaitable(answer):
         answer = await answer
     return result if answer is None else answer
 
@@ -213,7 +216,5 @@ def _configured(
     if model_provider is not None:
         return dataclasses.replace(run_config or RunConfig(), model_provider=model_provider)
     if run_config is None or type(run_config.model_provider) is MultiProvider:
-        return dataclasses.replace(
-            run_config or RunConfig(), model_provider=MultiModelProvider()
-        )
+        return dataclasses.replace(run_config or RunConfig(), model_provider=MultiModelProvider())
     return run_config

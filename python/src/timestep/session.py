@@ -7,7 +7,7 @@ written is removed, and if it was only slow, it can write no more.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
@@ -24,7 +24,7 @@ _claim_token: ContextVar[str | None] = ContextVar("timestep_claim_token", defaul
 
 
 @contextmanager
-def writing_under_claim(token: str) -> Iterator[None]:
+def writing_under_claim(token: str) -> Generator[None]:
     """Mark what this context appends to sessions as written under the claim."""
     before = _claim_token.set(token)
     try:

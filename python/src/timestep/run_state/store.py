@@ -1,5 +1,8 @@
 """Saved run states: versions of a paused run, in PostgreSQL, that either language resumes."""
 
+# A state has no public way to its context wrapper.
+# pyright: reportPrivateUsage=false
+
 import hashlib
 import logging
 import uuid
@@ -7,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, cast
 
-from agents import Agent, RunState
+from agents import Agent, RunContextWrapper, RunState
 
 from timestep import documents
 from timestep.database import Database, open_database
@@ -23,7 +26,7 @@ from timestep.run_state.to_envelope import to_envelope
 logger = logging.getLogger("timestep")
 
 _BINDING = "_timestep_saved_version"
-_SAVE = f"select * from timestep.save_run_state_v1({', '.join(['%s'] * 26)})"
+_SAVE = f"select * from timestep.save_run_state_v1(%s{', %s' * 25})"  # noqa: S608 - nothing but placeholders
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class RunStateStore:
             ConfigurationError: The argument is no `RunState`.
             ValueError: The state holds something that JSON cannot say, such as NaN.
         """
-        if not isinstance(state, RunState):
+        if not isinstance(cast("object", state), RunState):
             raise ConfigurationError(
                 f"save() takes a RunState, but got {type(state).__name__}: pass result.to_state()."
             )
@@ -144,9 +147,10 @@ class RunStateStore:
         if row["native"] is not None:
             state = await self._from_native(row["native"], context)
         else:
-            saved = replace(saved, envelope=self._envelope(row))
+            envelope = self._envelope(row)
+            saved = replace(saved, envelope=envelope)
             state = await from_envelope(
-                saved.envelope,
+                envelope,
                 self.agent,
                 context_override=context,
                 context_deserializer=self._context_deserializer,
@@ -170,6 +174,7 @@ class RunStateStore:
             await database.close()
 
     async def __aenter__(self) -> Self:
+        """Return the store, to be closed at the end of the block."""
         return self
 
     async def __aexit__(
@@ -178,6 +183,7 @@ class RunStateStore:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Close the store."""
         await self.close()
 
     async def claim(self, saved: SavedVersion, state: RunState[Any, Any]) -> SavedVersion:
@@ -195,7 +201,10 @@ class RunStateStore:
             saved.version,
             [position for position, _ in decided],
             [approval.decision for _, approval in decided],
-            [approval.message and documents.without_nul(approval.message) for _, approval in decided],
+            [
+                approval.message and documents.without_nul(approval.message)
+                for _, approval in decided
+            ],
             repeatable=True,
         )
         claimed = replace(saved, claim=claim)
@@ -226,7 +235,7 @@ class RunStateStore:
         envelope, reason = self._portable(state, blob, saved.envelope)
         text = documents.dump(blob)
         expected, token = saved.expected()
-        usage = state._context.usage
+        usage = cast("RunContextWrapper[Any]", state._context).usage
         database = await self._open()
         rows = await database.fetch(
             _SAVE,
@@ -338,7 +347,10 @@ def _columns(approvals: list[PendingApproval]) -> list[list[str | None]]:
         [documents.without_nul(a.tool) for a in approvals],
         [a.call_id and documents.without_nul(a.call_id) for a in approvals],
         [documents.without_nul(a.arguments) for a in approvals],
-        [hashlib.sha256(a.arguments.encode("utf-8", "surrogatepass")).hexdigest() for a in approvals],
+        [
+            hashlib.sha256(a.arguments.encode("utf-8", "surrogatepass")).hexdigest()
+            for a in approvals
+        ],
         [a.decision for a in approvals],
         [a.message and documents.without_nul(a.message) for a in approvals],
     ]
