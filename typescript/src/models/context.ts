@@ -27,13 +27,19 @@ export function nameWithContext(model: string, numCtx: number | undefined): stri
   return numCtx === undefined ? model : `${model}-ctx${numCtx}`;
 }
 
-/** Create that model on the server; it differs from the other only in its context. */
+/**
+ * Create that model on the server; it differs from the other only in its context.
+ *
+ * @throws NotFoundError when the server does not have the model. It would otherwise load it from
+ *   far away, which may take an hour.
+ */
 export async function createModel(
   client: OpenAI,
   root: string,
   model: string,
   numCtx: number,
 ): Promise<void> {
+  await client.post(`${root}/api/show`, { body: { model } });
   const name = nameWithContext(model, numCtx);
   const body = { model: name, from: model, parameters: { num_ctx: numCtx }, stream: false };
   await client.post(`${root}/api/create`, { body });
@@ -70,11 +76,13 @@ export async function loadedContext(
   return context;
 }
 
+/** How much a prompt is, at least in tokens (`words`) and at most (`letters`). */
+export type Size = { words: number; letters: number };
+
 /** What was sent to a model and what the server says it read and wrote. */
 export type Measured = {
   model: string;
-  /** How many words the prompt has, as `countWords` counts them. */
-  words: number;
+  prompt: Size;
   inputTokens: number;
   outputTokens: number;
   /** The context in tokens, or undefined where it is unknown and nothing can be said. */
@@ -82,11 +90,11 @@ export type Measured = {
 };
 
 /** Throw ModelBehaviorError when the model cannot have read or written everything. */
-export function refuseCut({ model, words, inputTokens, outputTokens, context }: Measured): void {
+export function refuseCut({ model, prompt, inputTokens, outputTokens, context }: Measured): void {
   if (context === undefined || !inputTokens) return;
-  if (words > inputTokens) {
+  if (prompt.words > inputTokens && prompt.letters > context) {
     throw new ModelBehaviorError(
-      `Ollama cut the prompt: ${model} read ${inputTokens} tokens of at least ${words}; ` +
+      `Ollama cut the prompt: ${model} read ${inputTokens} tokens of at least ${prompt.words}; ` +
         `its context is ${context} tokens. ${ROOM}, or send less.`,
     );
   }
@@ -98,10 +106,13 @@ export function refuseCut({ model, words, inputTokens, outputTokens, context }: 
   }
 }
 
-/** How many words the model is given: never more than it needs tokens. */
-export function countWords(instructions: string | undefined, input: ModelInput): number {
+/** How much the model is given. */
+export function promptSize(instructions: string | undefined, input: ModelInput): Size {
   const texts = [instructions ?? '', ...textsOf(input)];
-  return texts.reduce((sum, text) => sum + (text.match(WORD)?.length ?? 0), 0);
+  return {
+    words: texts.reduce((sum, text) => sum + (text.match(WORD)?.length ?? 0), 0),
+    letters: texts.reduce((sum, text) => sum + text.length, 0),
+  };
 }
 
 /** What templates put into a prompt; earlier thinking is left out by most of them. */

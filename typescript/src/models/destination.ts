@@ -57,8 +57,13 @@ export function findDestination(name: string | undefined, route: Route): Destina
 
 function findRoot(name: string, { apiKey, baseURL, keyMeansCloud }: Route): string {
   if (baseURL) return parseHost(baseURL, 'baseURL');
-  if (CLOUD_SUFFIX.test(name) || (apiKey && keyMeansCloud)) return CLOUD;
+  if (isCloudName(name) || (apiKey && keyMeansCloud)) return CLOUD;
   return parseHost(text('OLLAMA_HOST') ?? LOCAL, 'OLLAMA_HOST');
+}
+
+/** Whether a model's name means Ollama Cloud. */
+export function isCloudName(name: string): boolean {
+  return CLOUD_SUFFIX.test(name);
 }
 
 function isCloudHost(root: string): boolean {
@@ -96,7 +101,7 @@ export function parseHost(value: string, source: string): string {
 
 /** A bare IPv6 address gets the brackets that it needs before a port. */
 function bracketed(rest: string): string {
-  return rest.split(':').length > 2 && !rest.includes('[') ? `[${rest}]` : rest;
+  return /^[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*$/i.test(rest) ? `[${rest}]` : rest;
 }
 
 /** A listening address as one that can be called, or undefined when it is no host. */

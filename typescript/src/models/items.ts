@@ -31,7 +31,22 @@ export function forOllama(input: ModelInput): ModelInput {
       );
     }
   }
-  return kept.map((item) => (isOwn(item) ? item : withoutId(item)));
+  return kept.map((item) => readable(isOwn(item) ? item : withoutId(item)));
+}
+
+/** The item; malformed arguments of a call, which Ollama refuses, become a text. */
+function readable(item: AgentInputItem): AgentInputItem {
+  if (item.type !== 'function_call' || isObject(item.arguments || '{}')) return item;
+  return { ...item, arguments: JSON.stringify({ malformed: item.arguments }) };
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
 }
 
 /** The input without Ollama's reasoning and ids. */

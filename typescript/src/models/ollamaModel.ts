@@ -10,8 +10,8 @@ import {
   UserError,
 } from '@openai/agents';
 import type { OpenAI } from 'openai';
-import { countWords, createModel, loadedContext, nameWithContext, refuseCut } from './context.ts';
-import type { Destination } from './destination.ts';
+import { createModel, loadedContext, nameWithContext, promptSize, refuseCut } from './context.ts';
+import { type Destination, isCloudName } from './destination.ts';
 import { inOllamaWords, wholeAnswer } from './failures.ts';
 import { forOllama, OwnIds } from './items.ts';
 import { withPlainSchemas } from './schemas.ts';
@@ -27,7 +27,8 @@ export class OllamaModel extends OpenAIResponsesModel {
   #askedForContext: boolean;
 
   constructor(destination: Destination, client: OpenAI, numCtx?: number) {
-    const wanted = destination.cloud ? undefined : numCtx;
+    const inCloud = destination.cloud || isCloudName(destination.model);
+    const wanted = inCloud ? undefined : numCtx;
     super(client, nameWithContext(destination.model, wanted));
     this.#destination = destination;
     this.#client = client;
@@ -97,7 +98,7 @@ export class OllamaModel extends OpenAIResponsesModel {
     const { inputTokens, outputTokens } = usage;
     refuseCut({
       model: this._model,
-      words: countWords(request.systemInstructions, request.input),
+      prompt: promptSize(request.systemInstructions, request.input),
       inputTokens,
       outputTokens,
       context: this.#context,

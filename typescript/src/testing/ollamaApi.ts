@@ -43,6 +43,7 @@ function route(call: Call, wanted: string, place: OllamaPlace, scripts: Scripts)
   if (wanted === 'GET /api/ps') {
     return json(200, { models: states.flatMap((state) => state.running()) });
   }
+  if (wanted === 'POST /api/show') return show(call, scripts);
   if (wanted === 'POST /api/create') return create(call, scripts);
   throw routeMissing();
 }
@@ -53,6 +54,18 @@ function ollamas(call: Call, scripts: Scripts): OllamaState[] {
   if (named === undefined) return scripts.all().map((script) => script.ollama);
   call.entry.script = named;
   return [scripts.get(named).ollama];
+}
+
+function show(call: Call, scripts: Scripts): Answer {
+  const name = textOf(parseObject(call.text)?.model ?? '');
+  if (!name) return json(400, { error: 'model is required' });
+  const script = ollamaScript(call, name, scripts);
+  if (script) call.entry.script = script.id;
+  if (!script?.ollama.model(name)) return json(404, { error: `model '${name}' not found` });
+  return json(200, {
+    capabilities: ['completion', 'tools'],
+    modified_at: '2026-01-01T00:00:00Z',
+  });
 }
 
 function create(call: Call, scripts: Scripts): Answer {

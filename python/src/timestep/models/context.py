@@ -36,7 +36,13 @@ def name_with_context(model: str, num_ctx: int | None) -> str:
 
 
 async def create_model(client: AsyncOpenAI, root: str, model: str, num_ctx: int) -> None:
-    """Create that model on the server; it differs from the other only in its context."""
+    """Create that model on the server; it differs from the other only in its context.
+
+    Raises:
+        NotFoundError: The server does not have the model. It would otherwise load it from far
+            away, which may take an hour.
+    """
+    await client.post(f"{root}/api/show", body={"model": model}, cast_to=object)
     name = name_with_context(model, num_ctx)
     body = {"model": name, "from": model, "parameters": {"num_ctx": num_ctx}, "stream": False}
     await client.post(f"{root}/api/create", body=body, cast_to=object)

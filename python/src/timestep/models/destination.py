@@ -69,9 +69,14 @@ def find_destination(
 def _root(name: str, *, api_key: str | None, base_url: str | None, key_means_cloud: bool) -> str:
     if base_url:
         return parse_host(base_url, "base_url")
-    if _CLOUD_SUFFIX.search(name) or (api_key and key_means_cloud):
+    if is_cloud_name(name) or (api_key and key_means_cloud):
         return CLOUD
     return parse_host(text("OLLAMA_HOST") or LOCAL, "OLLAMA_HOST")
+
+
+def is_cloud_name(name: str) -> bool:
+    """Whether a model's name means Ollama Cloud."""
+    return _CLOUD_SUFFIX.search(name) is not None
 
 
 def is_cloud_host(root: str) -> bool:

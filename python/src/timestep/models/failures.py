@@ -33,10 +33,10 @@ def broken_answers() -> Generator[None]:
     """
     try:
         yield
-    except httpx2.TransportError as error:
-        raise APIConnectionError(
-            message=f"The model's answer was cut in the middle: {error}", request=error.request
-        ) from error
+    except APIConnectionError as error:
+        if isinstance(error.__cause__, httpx2.ReadError | httpx2.RemoteProtocolError):
+            _say(error, "The model's answer was cut in the middle.")
+        raise
     except json.JSONDecodeError as error:
         raise ModelBehaviorError(f"The model's answer is no JSON: {error}") from error
 
@@ -58,9 +58,15 @@ def ollama_words(destination: Destination) -> Generator[None]:
         yield
     except APIError as error:
         if words := _words(error, destination):
-            error.message = f"{words} ({error.message})"
-            error.args = (error.message,)
+            _say(error, words)
         raise
+
+
+def _say(error: APIError, words: str) -> None:
+    """Put words before the error's own and what the server said as plain text."""
+    said = f": {error.body}" if isinstance(error.body, str) else ""
+    error.message = f"{words} ({error.message}{said})"
+    error.args = (error.message,)
 
 
 def _words(error: APIError, destination: Destination) -> str | None:
@@ -74,7 +80,7 @@ def _words(error: APIError, destination: Destination) -> str | None:
                 f"Nothing answers at {root}. Start Ollama there, set OLLAMA_HOST or base_url to "
                 f"where it runs{'' if destination.cloud else cloud}."
             )
-        case NotFoundError() if "page not found" in error.message:
+        case NotFoundError() if "page not found" in str(error.body):
             return f"The Ollama at {root} is too old for agents: update it to 0.22 or newer."
         case NotFoundError() if destination.cloud:
             return f"Ollama Cloud has no model {model!r}: see https://ollama.com/search?c=cloud."

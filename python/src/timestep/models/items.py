@@ -5,6 +5,7 @@ ids repeat from one answer to the next. Therefore every item that Ollama writes 
 is unique and tells where it comes from, and each side is sent only what is its own.
 """
 
+import json
 from typing import Any, cast
 from uuid import uuid4
 
@@ -32,7 +33,22 @@ def for_ollama(model_input: ModelInput) -> ModelInput:
                 f"Ollama cannot read the {kind!r} item in this conversation. Continue it with "
                 "the provider that wrote the item, or take the item out of the input."
             )
-    return [item if _is_own(item) else _without_id(item) for item in kept]
+    return [_readable(item if _is_own(item) else _without_id(item)) for item in kept]
+
+
+def _readable(item: TResponseInputItem) -> TResponseInputItem:
+    """Return the item; malformed arguments of a call, which Ollama refuses, become a text."""
+    if item.get("type") != "function_call":
+        return item
+    call = cast("dict[str, Any]", item)
+    try:
+        is_object = isinstance(json.loads(call["arguments"] or "{}"), dict)
+    except ValueError:
+        is_object = False
+    if is_object:
+        return item
+    text = json.dumps({"malformed": call["arguments"]}, ensure_ascii=False)
+    return cast("TResponseInputItem", {**call, "arguments": text})
 
 
 def for_openai(model_input: ModelInput) -> ModelInput:

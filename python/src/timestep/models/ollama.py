@@ -7,6 +7,7 @@ from agents import Model, ModelProvider
 from openai import AsyncOpenAI, Omit
 
 from timestep.errors import ConfigurationError
+from timestep.models.connections import http_client
 from timestep.models.context import check_num_ctx
 from timestep.models.destination import Destination, find_destination, parse_host
 from timestep.models.ollama_model import OllamaModel
@@ -84,6 +85,7 @@ class OllamaModelProvider(ModelProvider):
             self._clients[where] = AsyncOpenAI(
                 base_url=f"{destination.root}/v1",
                 api_key=destination.key,
+                http_client=http_client(),
                 default_headers=cast("Mapping[str, str]", _own_headers(destination.key)),
             )
         return self._clients[where]

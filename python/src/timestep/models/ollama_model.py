@@ -29,7 +29,7 @@ from timestep.models.context import (
     prompt_size,
     refuse_cut,
 )
-from timestep.models.destination import Destination
+from timestep.models.destination import Destination, is_cloud_name
 from timestep.models.failures import ollama_words, whole_answer
 from timestep.models.items import ModelInput, OwnIds, for_ollama
 from timestep.models.schemas import handoffs_for_ollama, tools_for_ollama
@@ -41,7 +41,8 @@ class OllamaModel(OpenAIResponsesModel):
     def __init__(
         self, destination: Destination, client: AsyncOpenAI, num_ctx: int | None = None
     ) -> None:
-        wanted = None if destination.cloud else num_ctx
+        in_cloud = destination.cloud or is_cloud_name(destination.model)
+        wanted = None if in_cloud else num_ctx
         super().__init__(model=name_with_context(destination.model, wanted), openai_client=client)
         self._destination = destination
         self._to_create = wanted

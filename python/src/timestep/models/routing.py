@@ -17,6 +17,7 @@ from agents.models.multi_provider import MultiProviderMap
 from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
 from openai import AsyncOpenAI
 
+from timestep.models.connections import use_own_connections
 from timestep.models.failures import broken_answers, whole_answer
 from timestep.models.items import ModelInput, for_openai
 from timestep.models.ollama import OllamaModelProvider
@@ -69,6 +70,7 @@ class MultiModelProvider(MultiProvider):
             **options,
         )
         self._ollama = OllamaModelProvider()
+        self._client: AsyncOpenAI | None = None
 
     def get_model(self, model_name: str | None) -> Model:
         """Return the model with this name; no name or an empty one is OpenAI's default.
@@ -83,7 +85,7 @@ class MultiModelProvider(MultiProvider):
         if isinstance(provider, OllamaModelProvider):
             return provider.get_model(name, key_means_cloud=False)
         try:
-            return _for_openai(super().get_model(model_name or None))
+            model = super().get_model(model_name or None)
         except UserError as error:
             if "Unknown prefix" not in str(error):
                 raise
@@ -91,6 +93,10 @@ class MultiModelProvider(MultiProvider):
                 f"Unknown prefix {prefix!r} in the model name {model_name!r}; known are "
                 f"{', '.join(self._known())}. Add others with add_provider of the provider_map."
             ) from error
+        if not isinstance(model, OpenAIResponsesModel) or isinstance(model, OllamaModel):
+            return model
+        self._client = use_own_connections(model, self._client)
+        return OpenAIModel(model)
 
     def _provider(self, prefix: str) -> ModelProvider | None:
         mapped = self.provider_map.get_provider(prefix) if self.provider_map else None
@@ -103,13 +109,9 @@ class MultiModelProvider(MultiProvider):
     async def aclose(self) -> None:
         """Close the connections that the providers opened."""
         await self._ollama.aclose()
+        if self._client is not None:
+            await self._client.close()
         await super().aclose()
-
-
-def _for_openai(model: Model) -> Model:
-    if isinstance(model, OpenAIResponsesModel) and not isinstance(model, OllamaModel):
-        return OpenAIModel(model)
-    return model
 
 
 class OpenAIModel(Model):
