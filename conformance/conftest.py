@@ -1,26 +1,27 @@
 """One driver of each language, one model server and one database for all scenarios."""
 
-import os
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-
+from support.postgres import (
+    migrated_template,
+    new_database,
+    no_database_by_accident,
+    postgres_server,
+)
 from timestep.testing import ModelServer
 
 from .play import World
 from .processes import DriverProcess
 
+__all__ = ["migrated_template", "no_database_by_accident", "postgres_server"]
+
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[str]:
-    base = os.environ["PG_CONNECTION_URI"]
-    name = f"x_conformance_{os.getpid()}"
-    with psycopg.connect(base, autocommit=True) as connection:
-        connection.execute(f'create database "{name}"')
-    yield base.rsplit("/", 1)[0] + "/" + name
-    with psycopg.connect(base, autocommit=True) as connection:
-        connection.execute(f'drop database "{name}" with (force)')
+def database(postgres_server: str, migrated_template: str) -> Iterator[str]:  # noqa: F811
+    """The address of the database that all scenarios share."""
+    with new_database(postgres_server, template=migrated_template) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +33,6 @@ def model_server() -> Iterator[ModelServer]:
 @pytest.fixture(scope="session")
 def world(database: str, model_server: ModelServer) -> Iterator[World]:
     drivers = {language: DriverProcess(language) for language in ("python", "typescript")}
-    for driver in drivers.values():
-        assert driver.ask("open", session_id="first", database=database).error is None
     yield World(drivers, model_server, database)
     for driver in drivers.values():
         driver.close()

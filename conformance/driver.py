@@ -179,6 +179,7 @@ def _report(result: Any, version: int | None = None) -> Json:
     usage = result.context_wrapper.usage
     return {
         "version": version,
+        "turn": result.to_state().to_json(strict_context=False)["current_turn"],
         "final_output": result.final_output,
         "last_agent": result.last_agent.name,
         "interruptions": [
@@ -195,8 +196,14 @@ def _report(result: Any, version: int | None = None) -> Json:
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "total_tokens": usage.total_tokens,
+            "input_tokens_details": _numbers(usage.input_tokens_details.model_dump()),
+            "output_tokens_details": _numbers(usage.output_tokens_details.model_dump()),
         },
     }
+
+
+def _numbers(details: Json) -> Json:
+    return {name: count for name, count in sorted(details.items()) if count}
 
 
 def _call_id(raw: Any) -> str:

@@ -141,7 +141,8 @@ function report(result: any, version: number | null = null): Json {
   const { usage } = result.runContext ?? result.state;
   return {
     version,
-    final_output: result.finalOutput ?? null,
+    turn: result.state.toJSON().currentTurn,
+    final_output: result.interruptions.length > 0 ? null : result.finalOutput,
     last_agent: result.lastAgent.name,
     interruptions: result.interruptions.map((item: any) => ({
       call_id: callId(item.rawItem),
@@ -154,8 +155,19 @@ function report(result: any, version: number | null = null): Json {
       input_tokens: usage.inputTokens,
       output_tokens: usage.outputTokens,
       total_tokens: usage.totalTokens,
+      input_tokens_details: numbers(usage.inputTokensDetails),
+      output_tokens_details: numbers(usage.outputTokensDetails),
     },
   };
+}
+
+/** The sums of the details, of which this SDK keeps one for each request. */
+function numbers(details: Json[]): Json {
+  const sums: Json = {};
+  for (const [name, count] of details.flatMap((each) => Object.entries(each)).sort()) {
+    if (count) sums[name] = (sums[name] ?? 0) + count;
+  }
+  return sums;
 }
 
 function callId(raw: any): string {

@@ -1,0 +1,128 @@
+"""Every scenario, written by one language and read by the other, is the run of one language alone.
+
+What must be equal, letter by letter: each request that reaches the model, compared with the request
+that the same language sends there when it runs the scenario alone; the tools that ran; what came
+out; the saved versions; the approvals; the history of the session.
+
+The two languages alone must do the same too, but for what their SDKs are known to do
+differently: known_differences.txt names it all.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .differences import KNOWN, set_aside
+from .play import SCENARIOS, Play, World, play
+
+CHAINS = [name for name, scenario in SCENARIOS.items() if scenario.get("chain")]
+ORDERS = ["PJPJPJPJ", "JPJPJPJP", "PPJJPPJJ", "JJPPJJPP"]
+STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+Alone = Callable[..., Play]
+
+
+@pytest.fixture(scope="session")
+def alone(world: World) -> Alone:
+    """Plays a scenario in one language; each only once."""
+    return functools.cache(functools.partial(play, world))
+
+
+@STREAMED
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_both_languages_alone_do_the_same(alone: Alone, name: str, stream: bool) -> None:
+    python, typescript = (alone(name, letter, stream=stream) for letter in "PJ")
+    assert len(python.requests) == len(SCENARIOS[name]["model"]) == len(typescript.requests)
+    for number, pair in enumerate(zip(python.requests, typescript.requests, strict=True)):
+        bodies = [set_aside(name, json.loads(body)) for body in pair]
+        same(f"request {number}", bodies[1], bodies[0])
+    same_outcome(typescript, python)
+
+
+@STREAMED
+@pytest.mark.parametrize("order", ["PJ", "JP"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_run_that_changes_language_is_the_run_that_does_not(
+    world: World, alone: Alone, name: str, order: str, stream: bool
+) -> None:
+    played = play(world, name, order, stream=stream)
+    same_requests(played, alone, name, stream=stream)
+    same_outcome(played, alone(name, order[0], stream=stream))
+
+
+@pytest.mark.parametrize("order", ["PJ", "JP"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_decision_that_was_saved_holds_in_the_other_language(
+    world: World, alone: Alone, name: str, order: str
+) -> None:
+    played = play(world, name, order, stream=False, decided_by="writer")
+    same_requests(played, alone, name, stream=False)
+    same_outcome(played, alone(name, order[0], stream=False, decided_by="writer"))
+
+
+@STREAMED
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_run_that_changes_language_at_each_pause_is_the_run_that_does_not(
+    world: World, alone: Alone, name: str, order: str, stream: bool
+) -> None:
+    played = play(world, name, order, stream=stream)
+    same_requests(played, alone, name, stream=stream)
+    same_outcome(played, alone(name, order[0], stream=stream))
+
+
+def test_no_known_difference_is_out_of_date(alone: Alone) -> None:
+    for known in KNOWN:
+        assert any(
+            known.remove(name, json.loads(body)) != json.loads(body)
+            for name in SCENARIOS
+            for letter in "PJ"
+            for body in alone(name, letter, stream=False).requests
+        ), f"nothing shows it any more: {known.name}"
+
+
+def same_requests(played: Play, alone: Alone, name: str, *, stream: bool) -> None:
+    solo = {letter: alone(name, letter, stream=stream) for letter in "PJ"}
+    own = {"python": solo["P"].requests, "typescript": solo["J"].requests}
+    assert len(played.requests) == len(own["python"])
+    for number, (language, body) in enumerate(zip(played.languages, played.requests, strict=True)):
+        same(f"request {number}, from {language}", body, own[language][number])
+
+
+def same_outcome(played: Play, expected: Play) -> None:
+    same("tools that ran", played.executions, expected.executions)
+    same("reports", played.reports, expected.reports)
+    same("history", played.history, expected.history)
+    same("approvals", played.approvals, expected.approvals)
+    same("saved versions", shown(played), shown(expected))
+    for number, pair in enumerate(zip(played.envelopes, expected.envelopes, strict=True)):
+        same(f"document {number + 1}", *pair)
+
+
+def shown(played: Play) -> list[dict[str, Any]]:
+    """Return the saved versions as both languages show them in SQL."""
+    hidden = ("envelope", "native", "writer_language")
+    return [{n: v for n, v in state.items() if n not in hidden} for state in played.states]
+
+
+def same(what: str, found: object, expected: object) -> None:
+    """Compare two texts, or the JSON of two values, and show where they part."""
+    texts = [
+        value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
+        for value in (found, expected)
+    ]
+    if texts[0] == texts[1]:
+        return
+    at = next(
+        (n for n, (a, b) in enumerate(zip(*texts, strict=False)) if a != b),
+        min(map(len, texts)),
+    )
+    around = slice(max(0, at - 300), at + 500)
+    pytest.fail(
+        f"{what}: not the same from character {at}\n--- found\n{texts[0][around]}\n"
+        f"--- expected\n{texts[1][around]}",
+        pytrace=False,
+    )
