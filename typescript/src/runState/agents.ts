@@ -67,7 +67,9 @@ export async function findEquipment(
 
 async function equipmentOf(agent: AnyAgent, context: RunContext): Promise<Equipment> {
   const tools = await agent.getAllTools(context);
-  const mcp = tools.filter((tool) => tool.type === 'hosted_tool' && tool.providerData?.type === 'mcp');
+  const mcp = tools.filter(
+    (tool) => tool.type === 'hosted_tool' && tool.providerData?.type === 'mcp',
+  );
   return {
     functions: tools.filter((tool) => tool.type === 'function') as FunctionTool[],
     handoffs: (await agent.getEnabledHandoffs(context)).map(({ toolName }) => toolName),
@@ -102,12 +104,18 @@ function checkFunction(
   tools: FunctionTool[],
   agent: string,
 ): void {
-  requireName('tool', String(name), tools.map((tool) => tool.name), agent);
+  requireName(
+    'tool',
+    String(name),
+    tools.map((tool) => tool.name),
+    agent,
+  );
   const today = tools
     .filter((tool) => tool.name === name)
     .map(({ parameters }) => argumentLines(parameters));
   if (today.some((lines) => isDeepStrictEqual(lines, schema))) return;
-  const title = tool_key?.[0] === 'namespaced' ? `${String(namespace)}.${String(name)}` : String(name);
+  const title =
+    tool_key?.[0] === 'namespaced' ? `${String(namespace)}.${String(name)}` : String(name);
   throw new AgentMismatchError(
     `The tool "${title}" of agent "${agent}" takes other arguments than when the run was saved.\n` +
       `Saved: ${listed(schema)}\nToday: ${listed(today[0] ?? [])}\n` +
@@ -232,14 +240,18 @@ export function emptyDocument(root: AnyAgent): Record<string, unknown> {
 
 function namesIn(run: Run): Set<string> {
   return new Set(
-    runsIn(run).flatMap(({ agent, items = [], approvals = [], pending, guardrails, interruptions = [] }) => [
-      agent,
-      ...items.flatMap((item) => [item.agent, item.source_agent, item.target_agent]),
-      ...approvals.map((approval) => approval.agent),
-      ...(pending?.handoffs ?? []).map(({ target }) => target),
-      ...(guardrails?.output ?? []).map((result) => result.agent),
-      ...interruptions.map((entry) => (typeof entry === 'object' && 'type' in entry ? entry.agent : undefined)),
-    ]).filter((name) => name !== undefined),
+    runsIn(run)
+      .flatMap(({ agent, items = [], approvals = [], pending, guardrails, interruptions = [] }) => [
+        agent,
+        ...items.flatMap((item) => [item.agent, item.source_agent, item.target_agent]),
+        ...approvals.map((approval) => approval.agent),
+        ...(pending?.handoffs ?? []).map(({ target }) => target),
+        ...(guardrails?.output ?? []).map((result) => result.agent),
+        ...interruptions.map((entry) =>
+          typeof entry === 'object' && 'type' in entry ? entry.agent : undefined,
+        ),
+      ])
+      .filter((name) => name !== undefined),
   );
 }
 

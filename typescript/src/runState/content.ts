@@ -152,7 +152,8 @@ function fileToWire(file: unknown): WireItem {
 }
 
 function inlineData(data: unknown, mediaType: unknown): string {
-  const base64 = typeof data === 'string' ? data : Buffer.from(data as Uint8Array).toString('base64');
+  const base64 =
+    typeof data === 'string' ? data : Buffer.from(data as Uint8Array).toString('base64');
   return base64.startsWith('data:') ? base64 : `data:${String(mediaType)};base64,${base64}`;
 }
 

@@ -36,7 +36,12 @@ function decisions(
   });
 }
 
-function recorded({ approved, rejected, messages = {}, stickyRejectMessage }: ApprovalRecord): Partial<Approval>[] {
+function recorded({
+  approved,
+  rejected,
+  messages = {},
+  stickyRejectMessage,
+}: ApprovalRecord): Partial<Approval>[] {
   const found: Partial<Approval>[] = [];
   if (approved === true) found.push({ scope: 'always', decision: 'approved' });
   else if (rejected === true) {

@@ -48,7 +48,8 @@ function applyDecisions(run: Run, outermost: Run, state: AnyRunState, agents: Ag
   const approvals = run.approvals ?? [];
   const always = approvals.filter(({ scope }) => scope === 'always');
   for (const approval of always) {
-    if (run !== outermost && reachesOthers(approval, run, outermost)) applyToPending(approval, run, state, agents);
+    if (run !== outermost && reachesOthers(approval, run, outermost))
+      applyToPending(approval, run, state, agents);
     else decide(state, approval, anyCallOf(approval, run, agents), agents);
   }
   for (const approval of approvals) {
@@ -110,7 +111,10 @@ function decide(
  */
 function reachesOthers(approval: Approval, run: Run, outermost: Run): boolean {
   return runsIn(outermost).some((other) => {
-    if (other === run || (other.approvals ?? []).some((decision) => isSameSubject(decision, approval))) {
+    if (
+      other === run ||
+      (other.approvals ?? []).some((decision) => isSameSubject(decision, approval))
+    ) {
       return false;
     }
     return waitingIn(other).some(({ raw, agent }) => {
@@ -121,7 +125,8 @@ function reachesOthers(approval: Approval, run: Run, outermost: Run): boolean {
 
 function applyToPending(approval: Approval, run: Run, state: AnyRunState, agents: Agents): void {
   for (const call of waitingIn(run)) {
-    if (isAbout(approval, call.raw, call.agent)) decide(state, { ...approval, scope: 'call' }, call, agents);
+    if (isAbout(approval, call.raw, call.agent))
+      decide(state, { ...approval, scope: 'call' }, call, agents);
   }
 }
 

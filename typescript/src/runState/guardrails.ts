@@ -20,18 +20,27 @@ const BEHAVIORS = [
 
 /** The results of all kinds of guardrails that had any. */
 export function writeGuardrails(native: NativeState): NonNullable<Run['guardrails']> {
-  const written = KINDS.map(([kind, name]) => [kind, (native[name] ?? []).map(writeResult)] as const);
+  const written = KINDS.map(
+    ([kind, name]) => [kind, (native[name] ?? []).map(writeResult)] as const,
+  );
   return Object.fromEntries(written.filter(([, results]) => results.length > 0));
 }
 
 /** The same results under the names of the SDK's document. */
-export function readGuardrails(guardrails: NonNullable<Run['guardrails']>): Record<string, unknown> {
+export function readGuardrails(
+  guardrails: NonNullable<Run['guardrails']>,
+): Record<string, unknown> {
   return Object.fromEntries(
     KINDS.map(([kind, name]) => [name, (guardrails[kind] ?? []).map((r) => readResult(kind, r))]),
   );
 }
 
-function writeResult({ guardrail, output, agent, agentOutput }: NativeGuardrailResult): GuardrailResult {
+function writeResult({
+  guardrail,
+  output,
+  agent,
+  agentOutput,
+}: NativeGuardrailResult): GuardrailResult {
   const { tripwireTriggered, outputInfo, behavior } = output;
   const type = BEHAVIORS.find(([, name]) => name === behavior?.type)?.[0];
   return defined({

@@ -43,7 +43,12 @@ const field = (name: string, wireName = name, read?: Change, write?: Change): Fi
 const ID = field('id');
 const STATUS = field('status');
 const CALL_ID = field('callId', 'call_id');
-const CALLER = field('caller', 'caller', renamed({ caller_id: 'callerId' }), renamed({ callerId: 'caller_id' }));
+const CALLER = field(
+  'caller',
+  'caller',
+  renamed({ caller_id: 'callerId' }),
+  renamed({ callerId: 'caller_id' }),
+);
 const CALL = [ID, CALL_ID, STATUS, CALLER];
 
 const SHELL_ACTION = { timeout_ms: 'timeoutMs', max_output_length: 'maxOutputLength' };
@@ -69,7 +74,11 @@ export const CODECS: Record<string, Codec> = {
   },
   reasoning: {
     type: 'reasoning',
-    fields: [ID, field('content', 'summary', summaryFromWire, summaryToWire), { name: 'rawContent', wireName: 'content', writeOnly: true }],
+    fields: [
+      ID,
+      field('content', 'summary', summaryFromWire, summaryToWire),
+      { name: 'rawContent', wireName: 'content', writeOnly: true },
+    ],
     defaults: { content: [] },
   },
   compaction: {
@@ -84,7 +93,11 @@ export const CODECS: Record<string, Codec> = {
   },
   computer_call_output: {
     type: 'computer_call_result',
-    fields: [ID, CALL_ID, field('output', 'output', renamed({ image_url: 'data' }), renamed({ data: 'image_url' }))],
+    fields: [
+      ID,
+      CALL_ID,
+      field('output', 'output', renamed({ image_url: 'data' }), renamed({ data: 'image_url' })),
+    ],
     defaults: {},
   },
   shell_call: {
@@ -97,13 +110,26 @@ export const CODECS: Record<string, Codec> = {
     fields: [
       ...CALL,
       field('maxOutputLength', 'max_output_length'),
-      field('output', 'output', outcomes({ exit_code: 'exitCode' }), outcomes({ exitCode: 'exit_code' })),
+      field(
+        'output',
+        'output',
+        outcomes({ exit_code: 'exitCode' }),
+        outcomes({ exitCode: 'exit_code' }),
+      ),
     ],
     defaults: {},
   },
   apply_patch_call: {
     type: 'apply_patch_call',
-    fields: [...CALL, field('operation', 'operation', renamed({ move_to: 'moveTo' }), renamed({ moveTo: 'move_to' }))],
+    fields: [
+      ...CALL,
+      field(
+        'operation',
+        'operation',
+        renamed({ move_to: 'moveTo' }),
+        renamed({ moveTo: 'move_to' }),
+      ),
+    ],
     defaults: { status: 'in_progress' },
   },
   apply_patch_call_output: {
@@ -118,7 +144,13 @@ export const CODECS: Record<string, Codec> = {
   },
   tool_search_output: {
     type: 'tool_search_output',
-    fields: [ID, CALL_ID, STATUS, field('execution'), field('tools', 'tools', tools(TOOL), tools(swapped(TOOL)))],
+    fields: [
+      ID,
+      CALL_ID,
+      STATUS,
+      field('execution'),
+      field('tools', 'tools', tools(TOOL), tools(swapped(TOOL))),
+    ],
     defaults: { tools: [] },
   },
   program: {
@@ -159,7 +191,9 @@ export function hostedFromWire(wire: WireItem): WireItem {
     output: typeof output === 'string' ? output : undefined,
     caller: caller ? CALLER.read?.(caller) : undefined,
     // The SDK sends what is in here, and what it keeps in `output` it does not send.
-    providerData: WITH_STATUS.test(wire.type as string) ? rest : { ...rest, ...defined({ status }) },
+    providerData: WITH_STATUS.test(wire.type as string)
+      ? rest
+      : { ...rest, ...defined({ status }) },
   });
 }
 
@@ -209,7 +243,8 @@ function tools(names: Record<string, string>): Change {
   const change = renamed(names);
   return (value) =>
     (value as WireItem[]).map((tool) => {
-      const inner = isRecord(tool) && Array.isArray(tool.tools) ? { tools: tools(names)(tool.tools) } : {};
+      const inner =
+        isRecord(tool) && Array.isArray(tool.tools) ? { tools: tools(names)(tool.tools) } : {};
       return isRecord(tool) ? { ...(change(tool) as WireItem), ...inner } : tool;
     });
 }

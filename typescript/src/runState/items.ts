@@ -102,7 +102,15 @@ export function inputItems(items: readonly (AgentInputItem | WireItem)[]): Agent
 }
 
 /** Field names that only the wire has. */
-const WIRE_FIELDS = ['call_id', 'summary', 'image_url', 'file_id', 'file_url', 'file_data', 'input_audio'];
+const WIRE_FIELDS = [
+  'call_id',
+  'summary',
+  'image_url',
+  'file_id',
+  'file_url',
+  'file_data',
+  'input_audio',
+];
 
 function isWireItem(item: WireItem): boolean {
   const parts = Array.isArray(item.content) ? (item.content as WireItem[]) : [];
@@ -125,9 +133,7 @@ export function callNames(items: readonly WireItem[]): CallNames {
     if (type !== 'function_call') continue;
     names.set(
       String(call_id),
-      typeof namespace === 'string'
-        ? { name: String(name), namespace }
-        : { name: String(name) },
+      typeof namespace === 'string' ? { name: String(name), namespace } : { name: String(name) },
     );
   }
   return names;
@@ -191,7 +197,12 @@ function messageFromWire(wire: WireItem): AgentInputItem {
 function messageToWire(item: WireItem): WireItem {
   const { type, providerData, ...known } = item;
   const kind = item.role === 'assistant' ? { type: 'message' } : {};
-  return defined({ ...snakeKeys(providerData), ...kind, ...known, content: partsToWire(item.content) });
+  return defined({
+    ...snakeKeys(providerData),
+    ...kind,
+    ...known,
+    content: partsToWire(item.content),
+  });
 }
 
 /** Messages that the SDK would change, or refuse, on their way to the model. */
@@ -201,13 +212,16 @@ function isSentUnchanged(wire: WireItem): boolean {
   if (role === 'system') return typeof content === 'string';
   if (role === 'assistant') return Array.isArray(content);
   if (role !== 'user') return false;
-  return typeof content === 'string' || (Array.isArray(content) && content.every(isPartSentUnchanged));
+  return (
+    typeof content === 'string' || (Array.isArray(content) && content.every(isPartSentUnchanged))
+  );
 }
 
 /** The SDK gives an image a detail, and sends file data only if it looks like data. */
 function isPartSentUnchanged({ type, detail, file_data }: WireItem): boolean {
   if (type === 'input_image') return detail !== undefined;
-  if (type === 'input_file' && file_data) return /^(data:|[A-Za-z0-9+/=]+$)/.test(String(file_data));
+  if (type === 'input_file' && file_data)
+    return /^(data:|[A-Za-z0-9+/=]+$)/.test(String(file_data));
   return true;
 }
 
@@ -228,6 +242,7 @@ function withoutInventedId(item: WireItem): WireItem {
 
 function codecOf(protocolType: string): [string, Codec] {
   const found = Object.entries(CODECS).find(([, codec]) => codec.type === protocolType);
-  if (!found) throw new TypeError(`no wire item is known for the SDK's item type "${protocolType}"`);
+  if (!found)
+    throw new TypeError(`no wire item is known for the SDK's item type "${protocolType}"`);
   return found;
 }

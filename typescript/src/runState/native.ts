@@ -74,7 +74,10 @@ export interface NativeContext {
 export interface NativeFunction {
   toolCall: WireItem;
   tool: { name: string; deferLoading?: boolean; parameters?: unknown };
-  mcpToolBinding?: { serverName: string; toolName: string; serverIndex: number | null } | 'unknown' | null;
+  mcpToolBinding?:
+    | { serverName: string; toolName: string; serverIndex: number | null }
+    | 'unknown'
+    | null;
 }
 
 export interface NativePending {
@@ -143,7 +146,10 @@ export type ContextSerializer = (context: unknown) => Record<string, unknown>;
  * @param contextSerializer turns a context that is no plain object into one (there is none).
  * @throws NotPortableError when the context is no plain object and there is no serializer.
  */
-export function nativeDocument(state: AnyRunState, contextSerializer?: ContextSerializer): NativeState {
+export function nativeDocument(
+  state: AnyRunState,
+  contextSerializer?: ContextSerializer,
+): NativeState {
   const held: unknown = state._context.context;
   if (!contextSerializer) {
     if (isPlainObject(held)) return state.toJSON() as unknown as NativeState;
@@ -162,13 +168,16 @@ export function nativeDocument(state: AnyRunState, contextSerializer?: ContextSe
 
 /** The version of the document that the installed SDK writes; it reads this one and all older ones. */
 export function schemaVersion(): string {
-  installed ??= new RunState(new RunContext(), [], new Agent({ name: 'any' }), 1).toJSON().$schemaVersion;
+  installed ??= new RunState(new RunContext(), [], new Agent({ name: 'any' }), 1).toJSON()
+    .$schemaVersion;
   return installed;
 }
 let installed: string | undefined;
 
 /** The version of the installed SDK. */
-export const sdkVersion = versionIn(new URL('../package.json', import.meta.resolve('@openai/agents')));
+export const sdkVersion = versionIn(
+  new URL('../package.json', import.meta.resolve('@openai/agents')),
+);
 
 /** The version of this package. */
 export const timestepVersion = versionIn(new URL('../../package.json', import.meta.url));

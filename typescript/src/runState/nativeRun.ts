@@ -5,10 +5,10 @@ import { RunState } from '@openai/agents';
 import { type Agents, type Equipment, emptyDocument } from './agents.ts';
 import { defined } from './content.ts';
 import { decisionOn } from './decisions.ts';
-import { callNames, type CallNames, typedItem, type WireItem } from './items.ts';
+import { readGuardrails } from './guardrails.ts';
+import { type CallNames, callNames, typedItem, type WireItem } from './items.ts';
 import type { AnyAgent, NativeItem } from './native.ts';
 import { interruptionOf } from './pending.ts';
-import { readGuardrails } from './guardrails.ts';
 import type { FunctionCall, Item, Place, Run, Usage } from './record.ts';
 import { readResponses, readUsage } from './responses.ts';
 import { approvalItem, rawAt, rawOf, readItem, readItems, stateKey } from './runItems.ts';
@@ -27,10 +27,7 @@ interface Surroundings {
 const NO_USAGE: Usage = { requests: 0, input_tokens: 0, output_tokens: 0, total_tokens: 0 };
 
 /** The document for `RunState.fromString`; decisions are made afterwards, on the state. */
-export async function nativeRun(
-  run: Run,
-  outer: Surroundings,
-): Promise<Record<string, unknown>> {
+export async function nativeRun(run: Run, outer: Surroundings): Promise<Record<string, unknown>> {
   const { root } = outer;
   const names = namesOf(run);
   const { usage = outer.usage ?? NO_USAGE, context = outer.context ?? {} } = run;
@@ -85,7 +82,8 @@ function withExecution(native: NativeItem, items: Item[], index: number, run: Ru
   if (native.type !== 'tool_call_output_item') return native;
   const callId = rawAt(items, index).call_id;
   const call = items.map((item) => rawOf(items, item)).find((raw) => isCallOf(raw, callId));
-  const isRejected = call && decisionOn(run.approvals ?? [], call, native.agent?.name)?.decision === 'rejected';
+  const isRejected =
+    call && decisionOn(run.approvals ?? [], call, native.agent?.name)?.decision === 'rejected';
   return isRejected ? native : { ...native, executionStatus: 'executed' };
 }
 
@@ -93,15 +91,17 @@ function isCallOf(raw: WireItem, callId: unknown): boolean {
   return raw.call_id === callId && raw.type !== 'function_call_output';
 }
 
+/** Which tools each agent has called; the SDK resets a forced tool choice by it. */
 function toolsUsed(items: Item[]): Record<string, string[]> {
-  const used: Record<string, string[]> = {};
-  for (const item of items) {
-    if (item.type !== 'tool_call_item' && item.type !== 'handoff_call_item') continue;
+  const calls = items.filter(
+    ({ type }) => type === 'tool_call_item' || type === 'handoff_call_item',
+  );
+  const byAgent = Map.groupBy(calls, ({ agent = '' }) => agent);
+  const nameOf = (item: Item) => {
     const { name, type } = rawOf(items, item);
-    const tools = (used[item.agent ?? ''] ??= []);
-    tools.push(String(name ?? type));
-  }
-  return used;
+    return String(name ?? type);
+  };
+  return Object.fromEntries([...byAgent].map(([agent, own]) => [agent, own.map(nameOf)]));
 }
 
 function stepOf(run: Run, names: CallNames): object {
@@ -123,7 +123,9 @@ function waitingItems(run: Run, names: CallNames): NativeItem[] {
 }
 
 function finalText(items: Item[]): string {
-  const last = items.findLast(({ type }) => type === 'message_output_item' || type === 'tool_call_output_item');
+  const last = items.findLast(
+    ({ type }) => type === 'message_output_item' || type === 'tool_call_output_item',
+  );
   if (!last) return '';
   const { content, output } = rawOf(items, last);
   if (typeof output === 'string') return output;
@@ -145,11 +147,16 @@ async function pendingParts(
   const newItems = new_items.map((place) =>
     typeof place === 'number' ? natives[place] : readItem(place, items, names),
   );
-  const requests = waitingItems(run, names).filter(({ rawItem }) => rawItem.type === 'hosted_tool_call');
+  const requests = waitingItems(run, names).filter(
+    ({ rawItem }) => rawItem.type === 'hosted_tool_call',
+  );
   return {
     pendingAgentToolRuns: await nestedRuns(functions, raw, outer),
     lastProcessedResponse: {
-      newItems: [...newItems, ...requests.filter(({ rawItem }) => mcp.some((p) => raw(p).id === rawItem.id))],
+      newItems: [
+        ...newItems,
+        ...requests.filter(({ rawItem }) => mcp.some((p) => raw(p).id === rawItem.id)),
+      ],
       toolsUsed: [...functions, ...handoffs].map(({ call }) => String(raw(call).name)),
       handoffs: handoffs.map(({ call, target }) => ({
         toolCall: typed(call),
@@ -236,7 +243,10 @@ function ownership(run: Run, seen: NativeItem[]): Record<string, unknown> {
 const DERIVING_VERSION = '1.17';
 
 /** What the SDK wants to know about calls that are done: it works it out itself from the items. */
-async function completedCalls(items: NativeItem[], root: AnyAgent): Promise<Record<string, unknown>> {
+async function completedCalls(
+  items: NativeItem[],
+  root: AnyAgent,
+): Promise<Record<string, unknown>> {
   const document = {
     ...emptyDocument(root),
     $schemaVersion: DERIVING_VERSION,
@@ -248,7 +258,11 @@ async function completedCalls(items: NativeItem[], root: AnyAgent): Promise<Reco
     completedToolInvocationEvidence,
     ambiguousToolInvocationCallIds,
   } = state.toJSON();
-  return { completedToolInvocations, completedToolInvocationEvidence, ambiguousToolInvocationCallIds };
+  return {
+    completedToolInvocations,
+    completedToolInvocationEvidence,
+    ambiguousToolInvocationCallIds,
+  };
 }
 
 /** The item without what that version does not know; none of it matters for which calls are done. */
@@ -276,4 +290,3 @@ function tracePart({ trace, agent }: Run): Record<string, unknown> {
     },
   };
 }
-

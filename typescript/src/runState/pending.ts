@@ -8,7 +8,6 @@ import type { FunctionCall, Interruption, Item, Pending, Place, Run, ToolKey } f
 import { rawAt, rawOf, writeItem } from './runItems.ts';
 import { argumentLines } from './schemas.ts';
 
-
 /** Writes a run that is nested in this one. */
 type WriteNested = (native: NativeState) => Run;
 
@@ -37,7 +36,9 @@ export function writePending(native: NativeState, items: Item[], nested: WriteNe
 
 /** The last place where the items of the response stand together; written out if there is none. */
 function writeNewItems(response: NativePending, items: Item[]): Place<Item>[] {
-  const written = response.newItems.filter(({ type }) => type !== 'tool_approval_item').map(writeItem);
+  const written = response.newItems
+    .filter(({ type }) => type !== 'tool_approval_item')
+    .map(writeItem);
   const isAt = (start: number) => written.every((item, i) => isSameItem(item, items[start + i]));
   for (let start = items.length - written.length; start >= 0; start -= 1) {
     if (isAt(start)) return written.map((_, i) => start + i);
@@ -75,7 +76,10 @@ function toolKey(call: WireItem, tool: NativeFunction['tool']): ToolKey {
   return namespace ? ['namespaced', namespace, name] : ['bare', name];
 }
 
-function nestedRun(native: NativeState, { toolCall, tool }: NativeFunction): NativeState | undefined {
+function nestedRun(
+  native: NativeState,
+  { toolCall, tool }: NativeFunction,
+): NativeState | undefined {
   const key = `${JSON.stringify(toolKey(toolCall, tool))}:${String(toolCall.callId)}`;
   const text = native.pendingAgentToolRuns?.[key];
   return text === undefined ? undefined : (JSON.parse(text) as NativeState);
@@ -148,7 +152,11 @@ function placeOf(items: Item[], type: string, native: WireItem): Place<WireItem>
 }
 
 function isSameItem(left: Item, right: Item | undefined): boolean {
-  return left.type === right?.type && left.agent === right.agent && isDeepStrictEqual(left.raw, right.raw);
+  return (
+    left.type === right?.type &&
+    left.agent === right.agent &&
+    isDeepStrictEqual(left.raw, right.raw)
+  );
 }
 
 function unlessEmpty<T>(list: T[]): T[] | undefined {

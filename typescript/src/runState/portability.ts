@@ -6,7 +6,8 @@ import type { AgentReference, NativeItem, NativeState } from './native.ts';
 /** @throws NotPortableError, in words, for the first thing in the run that is not portable. */
 export function assertPortable(native: NativeState): void {
   const found = reasons(native).find(([isThere]) => isThere);
-  if (found) throw new NotPortableError(`This run cannot be continued in the other language: ${found[1]}.`);
+  if (found)
+    throw new NotPortableError(`This run cannot be continued in the other language: ${found[1]}.`);
   const twin = agentsIn(native).find(({ identity, name }) => identity && identity !== name);
   if (twin) {
     throw new NotPortableError(
@@ -25,17 +26,27 @@ function reasons(native: NativeState): [boolean, string][] {
   return [
     [native.sandbox !== undefined, 'it has a sandbox'],
     [native.pendingSessionWrite !== undefined, 'a write to its session is not finished'],
-    [native.pendingSessionHistoryTransaction !== undefined, 'a change of its session is not finished'],
+    [
+      native.pendingSessionHistoryTransaction !== undefined,
+      'a change of its session is not finished',
+    ],
     [
       Boolean(currentStep?.responseAccepted ?? currentStep?.data?.responseAccepted),
       'a response of the model was accepted but not processed',
     ],
-    [has(pending?.computerActions) || kinds.has('computer_call'), 'an action on a computer is pending'],
+    [
+      has(pending?.computerActions) || kinds.has('computer_call'),
+      'an action on a computer is pending',
+    ],
     [has(pending?.shellActions) || kinds.has('shell_call'), 'a shell command is pending'],
     [has(pending?.applyPatchActions) || kinds.has('apply_patch_call'), 'a patch is pending'],
-    [has(pending?.functionToolsNotFound), 'a call of a tool that the agent does not have is pending'],
     [
-      isWaiting && (pending?.functions ?? []).some(({ mcpToolBinding }) => mcpToolBinding === 'unknown'),
+      has(pending?.functionToolsNotFound),
+      'a call of a tool that the agent does not have is pending',
+    ],
+    [
+      isWaiting &&
+        (pending?.functions ?? []).some(({ mcpToolBinding }) => mcpToolBinding === 'unknown'),
       'it is not known which MCP server a pending call is for',
     ],
     [
@@ -46,6 +57,12 @@ function reasons(native: NativeState): [boolean, string][] {
 }
 
 function agentsIn(native: NativeState): AgentReference[] {
-  const ofItem = ({ agent, sourceAgent, targetAgent }: NativeItem) => [agent, sourceAgent, targetAgent];
-  return [native.currentAgent, ...native.generatedItems.flatMap(ofItem)].filter((a) => a !== undefined);
+  const ofItem = ({ agent, sourceAgent, targetAgent }: NativeItem) => [
+    agent,
+    sourceAgent,
+    targetAgent,
+  ];
+  return [native.currentAgent, ...native.generatedItems.flatMap(ofItem)].filter(
+    (a) => a !== undefined,
+  );
 }

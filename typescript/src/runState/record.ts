@@ -118,7 +118,12 @@ export interface Run {
   conversation_id?: string;
   previous_response_id?: string;
   reasoning_item_id_policy?: string;
-  trace?: { id: string; workflow_name?: string; group_id?: string; metadata?: Record<string, unknown> };
+  trace?: {
+    id: string;
+    workflow_name?: string;
+    group_id?: string;
+    metadata?: Record<string, unknown>;
+  };
   session_persisted?: boolean;
   /** How many items at the end are not in the session yet. */
   session_unsaved?: number;
@@ -137,7 +142,9 @@ export interface Envelope extends Run {
 
 /** The run and all that are nested in it, outer ones first. */
 export function runsIn(run: Run): Run[] {
-  const nested = (run.pending?.functions ?? []).flatMap((call) => (call.nested ? [call.nested] : []));
+  const nested = (run.pending?.functions ?? []).flatMap((call) =>
+    call.nested ? [call.nested] : [],
+  );
   return [run, ...nested.flatMap(runsIn)];
 }
 
@@ -189,7 +196,8 @@ export function decode(text: string): Envelope {
 export function portable(value: unknown, path = ''): unknown {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number') return portableNumber(value, path);
-  if (Array.isArray(value)) return value.map((entry, i) => portable(entry ?? null, `${path}[${i}]`));
+  if (Array.isArray(value))
+    return value.map((entry, i) => portable(entry ?? null, `${path}[${i}]`));
   if (isPlain(value)) {
     const members = Object.entries(value).filter(([, entry]) => entry !== undefined);
     return Object.fromEntries(

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { defined, isEmpty } from './content.ts';
-import { toWireItem, typedItem, type CallNames, type WireItem } from './items.ts';
+import { type CallNames, toWireItem, typedItem, type WireItem } from './items.ts';
 import type { NativeResponse, NativeUsage } from './native.ts';
 import type { Item, Place, Response, Usage } from './record.ts';
 

@@ -40,7 +40,8 @@ export function writeItem(native: NativeItem): Item {
         ...common,
         agent: native.agent?.name,
         output: outputApart(native.output, raw.output),
-        custom_data: native.customData && !isEmpty(native.customData) ? native.customData : undefined,
+        custom_data:
+          native.customData && !isEmpty(native.customData) ? native.customData : undefined,
       }) as unknown as Item;
     case 'tool_approval_item':
       return defined({
@@ -96,7 +97,11 @@ export function readItem(item: Item, items: Item[], names: CallNames): NativeIte
         targetAgent: { name: item.target_agent },
       });
     case 'tool_call_output_item':
-      return present({ ...common, output: item.output ?? raw.output, customData: item.custom_data });
+      return present({
+        ...common,
+        output: item.output ?? raw.output,
+        customData: item.custom_data,
+      });
     case 'tool_approval_item':
       return present({
         ...common,
@@ -138,4 +143,3 @@ export function rawAt(items: Item[], index: number): WireItem {
   const item = items[index];
   return item ? rawOf(items, item) : {};
 }
-

@@ -38,12 +38,15 @@ function read(schema: Schema, path: string, reading: Reading, within: string[]):
   const argument = reading.found.get(path) ?? { alternatives: new Set<string>(), optional: false };
   reading.found.set(path, argument);
   const alternatives = collect(schema, path, reading, within);
-  for (const name of alternatives.length > 0 ? alternatives : ['any']) argument.alternatives.add(name);
+  for (const name of alternatives.length > 0 ? alternatives : ['any'])
+    argument.alternatives.add(name);
   return argument;
 }
 
 function collect(schema: Schema, path: string, reading: Reading, within: string[]): string[] {
-  const members = ['anyOf', 'oneOf', 'allOf'].flatMap((name) => listOf(schema[name])).filter(isRecord);
+  const members = ['anyOf', 'oneOf', 'allOf']
+    .flatMap((name) => listOf(schema[name]))
+    .filter(isRecord);
   const found = [
     ...collectReference(schema.$ref, path, reading, within),
     ...members.flatMap((member) => collect(member, path, reading, within)),
@@ -53,7 +56,12 @@ function collect(schema: Schema, path: string, reading: Reading, within: string[
   return found;
 }
 
-function collectReference(ref: unknown, path: string, reading: Reading, within: string[]): string[] {
+function collectReference(
+  ref: unknown,
+  path: string,
+  reading: Reading,
+  within: string[],
+): string[] {
   if (ref === undefined) return [];
   const name = String(ref);
   if (within.includes(name)) return ['...'];
@@ -70,7 +78,9 @@ function ownAlternatives(schema: Schema): string[] {
 
 function descend(schema: Schema, path: string, reading: Reading, within: string[]): void {
   const required = listOf(schema.required);
-  for (const [name, property] of Object.entries(isRecord(schema.properties) ? schema.properties : {})) {
+  for (const [name, property] of Object.entries(
+    isRecord(schema.properties) ? schema.properties : {},
+  )) {
     const here = path ? `${path}.${name}` : name;
     const argument = read(isRecord(property) ? property : {}, here, reading, within);
     argument.optional ||= !required.includes(name);

@@ -2,9 +2,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { NotPortableError } from '../errors.ts';
+import { warnOfNames } from './agents.ts';
 import { defined, isEmpty } from './content.ts';
 import { approvalsOf, giveToRuns } from './decisions.ts';
-import { warnOfNames } from './agents.ts';
 import { writeGuardrails } from './guardrails.ts';
 import type { WireItem } from './items.ts';
 import {
@@ -20,12 +20,7 @@ import {
 } from './native.ts';
 import { writeInterruptions, writePending } from './pending.ts';
 import { assertPortable } from './portability.ts';
-import {
-  type Envelope,
-  FORMAT,
-  portable,
-  type Run,
-} from './record.ts';
+import { type Envelope, FORMAT, portable, type Run } from './record.ts';
 import { writeResponses, writeUsage } from './responses.ts';
 import { writeItems } from './runItems.ts';
 import { inputToWire } from './wire.ts';
@@ -108,7 +103,8 @@ function writeRun(native: NativeState): Run {
 
 function writeNested(nested: NativeState, outer: NativeState): Run {
   const run = writeRun(nested);
-  if (isDeepStrictEqual(run.usage, writeUsage(outer.context.usage, { entries: true }))) delete run.usage;
+  if (isDeepStrictEqual(run.usage, writeUsage(outer.context.usage, { entries: true })))
+    delete run.usage;
   if (!isDeepStrictEqual(nested.context.context, outer.context.context)) {
     run.context = nested.context.context;
   }
@@ -158,7 +154,15 @@ function writeTrace(trace: NativeState['trace']): Run['trace'] {
 
 /** Fields of the outermost object that are this language's to write; it may leave them out. */
 const OWN = new Set([
-  ...['pending_input', 'items', 'session_items', 'responses', 'pending', 'interruptions', 'approvals'],
+  ...[
+    'pending_input',
+    'items',
+    'session_items',
+    'responses',
+    'pending',
+    'interruptions',
+    'approvals',
+  ],
   ...['guardrails', 'context', 'tool_input', 'conversation_id', 'previous_response_id', 'trace'],
   ...['reasoning_item_id_policy', 'session_persisted', 'session_unsaved', 'writer', 'format'],
 ]);

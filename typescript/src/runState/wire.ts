@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord } from './content.ts';
-import { fromWireItems, toWireItem, type CallNames, type WireItem } from './items.ts';
+import { type CallNames, fromWireItems, toWireItem, type WireItem } from './items.ts';
 import { encode } from './record.ts';
 
 /** Input for the model, as it is stored. */
@@ -46,4 +46,3 @@ function rewriteHandoff(raw: WireItem, write: (value: unknown) => string): WireI
     throw error;
   }
 }
-

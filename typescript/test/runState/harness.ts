@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: runs of any agent, which the SDK's types cannot say
 /** Runs a scenario segment by segment; between two segments the state goes through `carry`. */
 
 import { fileURLToPath } from 'node:url';
@@ -63,13 +64,22 @@ export async function runThrough(
       useResponses: !scenario.chat,
     }),
   });
-  const options: Record<string, unknown> = { ...scenario.options, ...(scenario.context ? { context: scenario.context() } : {}) };
+  const options: Record<string, unknown> = {
+    ...scenario.options,
+    ...(scenario.context ? { context: scenario.context() } : {}),
+  };
   let agent = scenario.agent(log, servers);
   if (scenario.follows) {
     const before = await runner.run(agent, 'before');
     Object.assign(options, { previousResponseId: before.lastResponseId });
   }
-  let result = await segment(runner, agent, scenario.input ?? 'hello', { ...options, session }, stream);
+  let result = await segment(
+    runner,
+    agent,
+    scenario.input ?? 'hello',
+    { ...options, session },
+    stream,
+  );
   let pauses = 0;
   while (result.interruptions.length > 0) {
     agent = scenario.agent(log, servers);
@@ -80,7 +90,9 @@ export async function runThrough(
     result = await segment(runner, agent, state, { session }, stream);
   }
   for (const server of servers) await server.close();
-  const requests = (await server.requests(id)).map(({ body }) => withoutLeftovers(JSON.parse(body)));
+  const requests = (await server.requests(id)).map(({ body }) =>
+    withoutLeftovers(JSON.parse(body)),
+  );
   const { requests: count, inputTokens, outputTokens, totalTokens } = result.state.usage;
   return {
     requests,

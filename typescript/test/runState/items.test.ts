@@ -47,27 +47,38 @@ describe.each(rows)('$description', ({ wire, portable = wire, protocol: kind }) 
 /** Kinds that only ever are input; the SDK has no way to receive them as an answer. */
 const INPUT_ONLY = new Set(['computer_call_output', 'mcp_approval_response']);
 /** What the SDK does not send again, although the model wrote it. */
-const UNSENT: Record<string, string[]> = { mcp_call: ['output'], image_generation_call: ['result'] };
+const UNSENT: Record<string, string[]> = {
+  mcp_call: ['output'],
+  image_generation_call: ['result'],
+};
 
 const answers = rows.filter(
-  ({ wire }) => wire.type && wire.role !== 'user' && wire.role !== 'system' && wire.role !== 'developer',
+  ({ wire }) =>
+    wire.type && wire.role !== 'user' && wire.role !== 'system' && wire.role !== 'developer',
 );
 
-describe.each(answers.filter(({ wire }) => !INPUT_ONLY.has(String(wire.type)) && Array.isArray(wire.content ?? [])))(
-  'answered by a model: $description',
-  ({ wire, portable = wire }) => {
-    it('is stored as the model wrote it, which is what the SDK sends', async () => {
-      const [item] = await sdk.received([portable]);
-      expect(toWireItem(item as AgentInputItem)).toEqual(portable);
-      const [sent] = await sdk.sent([item as AgentInputItem]);
-      const unsent = UNSENT[String(wire.type)] ?? [];
-      expect(without(withoutStatusOfResult(sent), unsent)).toEqual(without(portable, unsent));
-    });
-  },
-);
+describe.each(
+  answers.filter(
+    ({ wire }) => !INPUT_ONLY.has(String(wire.type)) && Array.isArray(wire.content ?? []),
+  ),
+)('answered by a model: $description', ({ wire, portable = wire }) => {
+  it('is stored as the model wrote it, which is what the SDK sends', async () => {
+    const [item] = await sdk.received([portable]);
+    expect(toWireItem(item as AgentInputItem)).toEqual(portable);
+    const [sent] = await sdk.sent([item as AgentInputItem]);
+    const unsent = UNSENT[String(wire.type)] ?? [];
+    expect(without(withoutStatusOfResult(sent), unsent)).toEqual(without(portable, unsent));
+  });
+});
 
 it('gives a result the name and namespace of its call', () => {
-  const call = { type: 'function_call', call_id: 'c', name: 'buy', namespace: 'shop', arguments: '{}' };
+  const call = {
+    type: 'function_call',
+    call_id: 'c',
+    name: 'buy',
+    namespace: 'shop',
+    arguments: '{}',
+  };
   const result = { type: 'function_call_output', call_id: 'c', output: 'ok' };
   expect(fromWireItems([call, result])[1]).toMatchObject({ name: 'buy', namespace: 'shop' });
   expect(fromWireItems([result], callNames([call]))[0]).toMatchObject({ name: 'buy' });
@@ -77,29 +88,90 @@ it('gives a result the name and namespace of its call', () => {
 it('never hides a call or its result from the SDK', () => {
   const odd = [
     { type: 'function_call', id: null, call_id: 'c', name: 'f', arguments: '{}', status: null },
-    { type: 'function_call_output', call_id: 'c', output: [{ type: 'input_text', text: 'a', extra: 1 }] },
+    {
+      type: 'function_call_output',
+      call_id: 'c',
+      output: [{ type: 'input_text', text: 'a', extra: 1 }],
+    },
   ];
-  expect(fromWireItems(odd).map((item) => item.type)).toEqual(['function_call', 'function_call_result']);
+  expect(fromWireItems(odd).map((item) => item.type)).toEqual([
+    'function_call',
+    'function_call_result',
+  ]);
 });
 
 it('stores what the SDK accepts from users the way the SDK sends it', async () => {
   const items: AgentInputItem[] = [
     { role: 'user', content: 'a' },
-    { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'a', providerData: { cacheControl: { ttlSeconds: 1 } } }] },
-    { type: 'message', role: 'assistant', id: 'FAKE_ID', status: 'completed', content: [{ type: 'output_text', text: 'b', providerData: { annotations: [] } }] },
-    { type: 'function_call', id: 'FAKE_ID', callId: 'c', name: 'f', arguments: '{}', status: 'completed' },
-    { type: 'function_call_result', callId: 'c', name: 'f', status: 'completed', output: { type: 'text', text: 'x' } },
-    { type: 'function_call_result', callId: 'c', name: 'f', status: 'completed', output: { type: 'image', image: { data: 'AAAA', mediaType: 'image/png' }, detail: 'low' } },
-    { type: 'function_call_result', callId: 'c', name: 'f', status: 'completed', output: { type: 'image', image: { fileId: 'file_1' } } },
-    { type: 'function_call_result', callId: 'c', name: 'f', status: 'completed', output: { type: 'file', file: { data: 'AAAA', mediaType: 'text/plain', filename: 'a.txt' } } },
-    { type: 'function_call_result', callId: 'c', name: 'f', status: 'completed', output: { type: 'file', file: { url: 'https://example.com/a' } } },
+    {
+      type: 'message',
+      role: 'user',
+      content: [
+        { type: 'input_text', text: 'a', providerData: { cacheControl: { ttlSeconds: 1 } } },
+      ],
+    },
+    {
+      type: 'message',
+      role: 'assistant',
+      id: 'FAKE_ID',
+      status: 'completed',
+      content: [{ type: 'output_text', text: 'b', providerData: { annotations: [] } }],
+    },
+    {
+      type: 'function_call',
+      id: 'FAKE_ID',
+      callId: 'c',
+      name: 'f',
+      arguments: '{}',
+      status: 'completed',
+    },
+    {
+      type: 'function_call_result',
+      callId: 'c',
+      name: 'f',
+      status: 'completed',
+      output: { type: 'text', text: 'x' },
+    },
+    {
+      type: 'function_call_result',
+      callId: 'c',
+      name: 'f',
+      status: 'completed',
+      output: { type: 'image', image: { data: 'AAAA', mediaType: 'image/png' }, detail: 'low' },
+    },
+    {
+      type: 'function_call_result',
+      callId: 'c',
+      name: 'f',
+      status: 'completed',
+      output: { type: 'image', image: { fileId: 'file_1' } },
+    },
+    {
+      type: 'function_call_result',
+      callId: 'c',
+      name: 'f',
+      status: 'completed',
+      output: { type: 'file', file: { data: 'AAAA', mediaType: 'text/plain', filename: 'a.txt' } },
+    },
+    {
+      type: 'function_call_result',
+      callId: 'c',
+      name: 'f',
+      status: 'completed',
+      output: { type: 'file', file: { url: 'https://example.com/a' } },
+    },
   ];
   expect(toWireItems(items)).toEqual((await sdk.sent(items)).map(withoutStatusOfResult));
 });
 
 it('keeps the sound that only chat-completions models take', () => {
-  const wire = { role: 'user', content: [{ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }] };
-  expect(fromWireItem(wire)).toMatchObject({ content: [{ type: 'audio', audio: 'AAAA', format: 'wav' }] });
+  const wire = {
+    role: 'user',
+    content: [{ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }],
+  };
+  expect(fromWireItem(wire)).toMatchObject({
+    content: [{ type: 'audio', audio: 'AAAA', format: 'wav' }],
+  });
   expect(toWireItem(fromWireItem(wire))).toEqual(wire);
 });
 
@@ -107,12 +179,31 @@ it('stores the answer of a chat-completions model without what the model left on
   const left = { role: 'assistant', refusal: null, tool_calls: [], annotations: [] };
   const items: AgentInputItem[] = [
     { type: 'reasoning', content: [], rawContent: [{ type: 'reasoning_text', text: 'hm' }] },
-    { type: 'message', id: 'chatcmpl-1', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'hi', providerData: left }] },
-    { type: 'function_call', id: 'chatcmpl-1', callId: 'c', name: 'f', arguments: '{}', status: 'completed', providerData: { type: 'function', index: 0 } },
+    {
+      type: 'message',
+      id: 'chatcmpl-1',
+      role: 'assistant',
+      status: 'completed',
+      content: [{ type: 'output_text', text: 'hi', providerData: left }],
+    },
+    {
+      type: 'function_call',
+      id: 'chatcmpl-1',
+      callId: 'c',
+      name: 'f',
+      arguments: '{}',
+      status: 'completed',
+      providerData: { type: 'function', index: 0 },
+    },
   ];
   expect(toWireItems(items)).toEqual([
     { type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: 'hm' }] },
-    { type: 'message', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'hi', annotations: [] }] },
+    {
+      type: 'message',
+      role: 'assistant',
+      status: 'completed',
+      content: [{ type: 'output_text', text: 'hi', annotations: [] }],
+    },
     { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' },
   ]);
 });

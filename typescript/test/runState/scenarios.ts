@@ -1,18 +1,12 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: runs of any agent, which the SDK's types cannot say
 /** Runs that pause, each with the parts that its saved form is about. Every run gets agents of its own. */
 
-import {
-  Agent,
-  type AgentInputItem,
-  hostedMcpTool,
-  type MCPServer,
-  type RunState,
-  tool,
-} from '@openai/agents';
+import { Agent, type AgentInputItem, hostedMcpTool, type MCPServer, tool } from '@openai/agents';
 import { z } from 'zod';
+import type { AnyAgent, AnyRunState as AnyState } from '../../src/runState/native.ts';
 import type { Step } from '../../src/testing/index.ts';
 
-export type AnyAgent = Agent<any, any>;
-export type AnyState = RunState<any, any>;
+export type { AnyAgent, AnyState };
 
 /** One way through a run: the agent, what the model says, and who decides what at each pause. */
 export interface Scenario {
@@ -76,7 +70,8 @@ const one = call('refund', { amount: 5, note: null }, 'call_1');
 export const scenarios: Scenario[] = [
   {
     name: 'one approval',
-    agent: (log) => new Agent({ ...settings, name: 'shop', instructions: 'Help.', tools: [refund(log)] }),
+    agent: (log) =>
+      new Agent({ ...settings, name: 'shop', instructions: 'Help.', tools: [refund(log)] }),
     steps: [{ output: [one] }, { output: [say('done')] }],
     decide: approveAll,
   },
@@ -84,7 +79,13 @@ export const scenarios: Scenario[] = [
     name: 'approved and free tools in one response',
     agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log), weather(log)] }),
     steps: [
-      { output: [call('weather', { city: 'Zürich' }, 'call_0'), one, call('weather', { city: 'Genf' }, 'call_2')] },
+      {
+        output: [
+          call('weather', { city: 'Zürich' }, 'call_0'),
+          one,
+          call('weather', { city: 'Genf' }, 'call_2'),
+        ],
+      },
       { output: [say('done')] },
     ],
     decide: approveAll,
@@ -92,7 +93,10 @@ export const scenarios: Scenario[] = [
   {
     name: 'two pending, one of them decided',
     agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log)] }),
-    steps: [{ output: [one, call('refund', { amount: 6, note: 'ü\u0000\ud800' }, 'call_2')] }, { output: [say('done')] }],
+    steps: [
+      { output: [one, call('refund', { amount: 6, note: 'ü\u0000\ud800' }, 'call_2')] },
+      { output: [say('done')] },
+    ],
     decide: (state, pause) => {
       const [first, second] = state.getInterruptions();
       if (first && pause === 0) state.approve(first);
@@ -102,17 +106,32 @@ export const scenarios: Scenario[] = [
   {
     name: 'handoff, then an approval',
     agent: (log) => {
-      const clerk = new Agent({ ...settings, name: 'clerk', instructions: 'Pay.', tools: [refund(log)] });
+      const clerk = new Agent({
+        ...settings,
+        name: 'clerk',
+        instructions: 'Pay.',
+        tools: [refund(log)],
+      });
       return new Agent({ ...settings, name: 'shop', instructions: 'Route.', handoffs: [clerk] });
     },
-    steps: [{ output: [call('transfer_to_clerk', {}, 'call_h')] }, { output: [one] }, { output: [say('done')] }],
+    steps: [
+      { output: [call('transfer_to_clerk', {}, 'call_h')] },
+      { output: [one] },
+      { output: [say('done')] },
+    ],
     decide: approveAll,
   },
   {
     name: 'handoff and approval in one response',
     agent: (log) => {
       const clerk = new Agent({ ...settings, name: 'clerk', instructions: 'Pay.' });
-      return new Agent({ ...settings, name: 'shop', instructions: 'Route.', handoffs: [clerk], tools: [refund(log)] });
+      return new Agent({
+        ...settings,
+        name: 'shop',
+        instructions: 'Route.',
+        handoffs: [clerk],
+        tools: [refund(log)],
+      });
     },
     steps: [{ output: [one, call('transfer_to_clerk', {}, 'call_h')] }, { output: [say('done')] }],
     decide: approveAll,
@@ -120,7 +139,12 @@ export const scenarios: Scenario[] = [
   {
     name: 'agent as a tool that waits inside',
     agent: (log) => {
-      const clerk = new Agent({ ...settings, name: 'clerk', instructions: 'Pay.', tools: [refund(log)] });
+      const clerk = new Agent({
+        ...settings,
+        name: 'clerk',
+        instructions: 'Pay.',
+        tools: [refund(log)],
+      });
       return new Agent({
         ...settings,
         name: 'shop',
@@ -128,7 +152,12 @@ export const scenarios: Scenario[] = [
       });
     },
     steps: [
-      { output: [call('ask_clerk', { input: 'pay' }, 'call_a'), call('weather', { city: 'Genf' }, 'call_w')] },
+      {
+        output: [
+          call('ask_clerk', { input: 'pay' }, 'call_a'),
+          call('weather', { city: 'Genf' }, 'call_w'),
+        ],
+      },
       { output: [one] },
       { output: [say('paid')] },
       { output: [say('done')] },
@@ -151,7 +180,12 @@ export const scenarios: Scenario[] = [
       });
     },
     steps: [
-      { output: [call('ask_clerk', { input: 'pay' }, 'call_a'), call('refund', { amount: 1, note: null }, 'call_o')] },
+      {
+        output: [
+          call('ask_clerk', { input: 'pay' }, 'call_a'),
+          call('refund', { amount: 1, note: null }, 'call_o'),
+        ],
+      },
       { output: [call('ask_cashier', { input: 'pay' }, 'call_b')] },
       { output: [one] },
       { output: [say('paid')] },
@@ -163,7 +197,11 @@ export const scenarios: Scenario[] = [
   {
     name: 'always approved',
     agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log)] }),
-    steps: [{ output: [one] }, { output: [call('refund', { amount: 2, note: 'b' }, 'call_2')] }, { output: [say('done')] }],
+    steps: [
+      { output: [one] },
+      { output: [call('refund', { amount: 2, note: 'b' }, 'call_2')] },
+      { output: [say('done')] },
+    ],
     decide: (state) => {
       for (const item of state.getInterruptions()) state.approve(item, { alwaysApprove: true });
     },
@@ -171,15 +209,24 @@ export const scenarios: Scenario[] = [
   {
     name: 'always rejected with a message',
     agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log)] }),
-    steps: [{ output: [one] }, { output: [call('refund', { amount: 2, note: 'b' }, 'call_2')] }, { output: [say('done')] }],
+    steps: [
+      { output: [one] },
+      { output: [call('refund', { amount: 2, note: 'b' }, 'call_2')] },
+      { output: [say('done')] },
+    ],
     decide: (state) => {
-      for (const item of state.getInterruptions()) state.reject(item, { alwaysReject: true, message: 'nie!' });
+      for (const item of state.getInterruptions())
+        state.reject(item, { alwaysReject: true, message: 'nie!' });
     },
   },
   {
     name: 'rejected with a message, then another pause',
     agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log)] }),
-    steps: [{ output: [one] }, { output: [call('refund', { amount: 2, note: 'b' }, 'call_2')] }, { output: [say('done')] }],
+    steps: [
+      { output: [one] },
+      { output: [call('refund', { amount: 2, note: 'b' }, 'call_2')] },
+      { output: [say('done')] },
+    ],
     decide: (state, pause) => {
       for (const item of state.getInterruptions()) {
         if (pause === 0) state.reject(item, { message: 'zu viel' });
@@ -190,7 +237,12 @@ export const scenarios: Scenario[] = [
   {
     name: 'structured output',
     agent: (log) =>
-      new Agent({ ...settings, name: 'shop', tools: [refund(log)], outputType: z.object({ ok: z.boolean() }) }),
+      new Agent({
+        ...settings,
+        name: 'shop',
+        tools: [refund(log)],
+        outputType: z.object({ ok: z.boolean() }),
+      }),
     steps: [{ output: [one] }, { output: [say('{"ok":true}')] }],
     decide: approveAll,
   },
@@ -202,8 +254,15 @@ export const scenarios: Scenario[] = [
         name: 'shop',
         tools: [
           refund(log, {
-            inputGuardrails: [{ name: 'small', run: async () => ({ behavior: { type: 'allow' }, outputInfo: { max: 9 } }) }],
-            outputGuardrails: [{ name: 'polite', run: async () => ({ behavior: { type: 'allow' } }) }],
+            inputGuardrails: [
+              {
+                name: 'small',
+                run: async () => ({ behavior: { type: 'allow' }, outputInfo: { max: 9 } }),
+              },
+            ],
+            outputGuardrails: [
+              { name: 'polite', run: async () => ({ behavior: { type: 'allow' } }) },
+            ],
           }),
           weather(log),
           tool({
@@ -212,12 +271,25 @@ export const scenarios: Scenario[] = [
             parameters: z.object({}),
             execute: async () => 'psst',
             outputGuardrails: [
-              { name: 'secret', run: async () => ({ behavior: { type: 'rejectContent', message: 'hidden' }, outputInfo: 'why' }) },
+              {
+                name: 'secret',
+                run: async () => ({
+                  behavior: { type: 'rejectContent', message: 'hidden' },
+                  outputInfo: 'why',
+                }),
+              },
             ],
           }),
         ],
-        inputGuardrails: [{ name: 'short', execute: async () => ({ tripwireTriggered: false, outputInfo: { words: 1 } }) }],
-        outputGuardrails: [{ name: 'clean', execute: async () => ({ tripwireTriggered: false, outputInfo: null }) }],
+        inputGuardrails: [
+          {
+            name: 'short',
+            execute: async () => ({ tripwireTriggered: false, outputInfo: { words: 1 } }),
+          },
+        ],
+        outputGuardrails: [
+          { name: 'clean', execute: async () => ({ tripwireTriggered: false, outputInfo: null }) },
+        ],
       }),
     steps: [
       { output: [call('gossip', {}, 'call_g')] },
@@ -232,7 +304,11 @@ export const scenarios: Scenario[] = [
     steps: [
       {
         output: [
-          { type: 'reasoning', summary: [{ type: 'summary_text', text: 'hm' }], encrypted_content: 'gAAA' },
+          {
+            type: 'reasoning',
+            summary: [{ type: 'summary_text', text: 'hm' }],
+            encrypted_content: 'gAAA',
+          },
           one,
         ],
       },
@@ -247,14 +323,37 @@ export const scenarios: Scenario[] = [
         ...settings,
         name: 'shop',
         tools: [
-          hostedMcpTool({ serverLabel: 'bank', serverUrl: 'https://example.com/mcp', requireApproval: 'always', headers: { authorization: 'Bearer hush' } }),
+          hostedMcpTool({
+            serverLabel: 'bank',
+            serverUrl: 'https://example.com/mcp',
+            requireApproval: 'always',
+            headers: { authorization: 'Bearer hush' },
+          }),
         ],
       }),
     steps: [
       {
         output: [
-          { type: 'mcp_list_tools', id: 'mcpl_1', server_label: 'bank', tools: [{ name: 'pay', input_schema: { type: 'object', properties: { toWhom: { type: 'string' } } }, annotations: null, description: null }] },
-          { type: 'mcp_approval_request', id: 'mcpr_1', server_label: 'bank', name: 'pay', arguments: '{"toWhom": "ü"}' },
+          {
+            type: 'mcp_list_tools',
+            id: 'mcpl_1',
+            server_label: 'bank',
+            tools: [
+              {
+                name: 'pay',
+                input_schema: { type: 'object', properties: { toWhom: { type: 'string' } } },
+                annotations: null,
+                description: null,
+              },
+            ],
+          },
+          {
+            type: 'mcp_approval_request',
+            id: 'mcpr_1',
+            server_label: 'bank',
+            name: 'pay',
+            arguments: '{"toWhom": "ü"}',
+          },
         ],
       },
       { output: [say('done')] },
@@ -268,7 +367,13 @@ export const scenarios: Scenario[] = [
     steps: [
       {
         output: [one],
-        usage: { input_tokens: 7, input_tokens_details: { cached_tokens: 3 }, output_tokens: 5, output_tokens_details: { reasoning_tokens: 2 }, total_tokens: 12 },
+        usage: {
+          input_tokens: 7,
+          input_tokens_details: { cached_tokens: 3 },
+          output_tokens: 5,
+          output_tokens_details: { reasoning_tokens: 2 },
+          total_tokens: 12,
+        },
       },
       { output: [say('done')] },
     ],
@@ -294,7 +399,13 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'a forced tool choice that is reset',
-    agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log)], modelSettings: { toolChoice: 'required' } }),
+    agent: (log) =>
+      new Agent({
+        ...settings,
+        name: 'shop',
+        tools: [refund(log)],
+        modelSettings: { toolChoice: 'required' },
+      }),
     steps: [{ output: [one] }, { output: [say('done')] }],
     decide: approveAll,
   },
@@ -316,7 +427,9 @@ export const scenarios: Scenario[] = [
     name: 'five turns before the pause',
     agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log), weather(log)] }),
     steps: [
-      ...[1, 2, 3, 4, 5].map((n) => ({ output: [call('weather', { city: `c${n}` }, `call_w${n}`)] })),
+      ...[1, 2, 3, 4, 5].map((n) => ({
+        output: [call('weather', { city: `c${n}` }, `call_w${n}`)],
+      })),
       { output: [one] },
       { output: [say('done')] },
     ],
@@ -341,7 +454,11 @@ export const scenarios: Scenario[] = [
           }),
         ],
       }),
-    steps: [{ output: [call('chart', {}, 'call_c')] }, { output: [one] }, { output: [say('done')] }],
+    steps: [
+      { output: [call('chart', {}, 'call_c')] },
+      { output: [one] },
+      { output: [say('done')] },
+    ],
     decide: approveAll,
   },
   {
@@ -393,7 +510,13 @@ export const scenarios: Scenario[] = [
     agent: (log) => new Agent({ ...settings, name: 'shop', tools: [refund(log), weather(log)] }),
     steps: [
       { output: [say('wait'), call('weather', { city: 'Genf' }, 'call_w')] },
-      { output: [one, call('weather', { city: 'Bern' }, 'call_v'), call('refund', { amount: 3, note: 'x' }, 'call_2')] },
+      {
+        output: [
+          one,
+          call('weather', { city: 'Bern' }, 'call_v'),
+          call('refund', { amount: 3, note: 'x' }, 'call_2'),
+        ],
+      },
       { output: [call('refund', { amount: 4, note: 'y' }, 'call_3')] },
       { output: [say('done')] },
     ],
@@ -405,7 +528,8 @@ export const scenarios: Scenario[] = [
   {
     name: 'a tool of a local MCP server beside an approval',
     mcp: true,
-    agent: (log, servers) => new Agent({ ...settings, name: 'shop', tools: [refund(log)], mcpServers: servers }),
+    agent: (log, servers) =>
+      new Agent({ ...settings, name: 'shop', tools: [refund(log)], mcpServers: servers }),
     steps: [{ output: [call('count', { sku: 'a' }, 'call_m'), one] }, { output: [say('done')] }],
     decide: approveAll,
   },
@@ -452,15 +576,30 @@ export const scenarios: Scenario[] = [
       new Agent({
         ...settings,
         name: 'shop',
-        tools: [hostedMcpTool({ serverLabel: 'bank', serverUrl: 'https://example.com/mcp', requireApproval: 'always' })],
+        tools: [
+          hostedMcpTool({
+            serverLabel: 'bank',
+            serverUrl: 'https://example.com/mcp',
+            requireApproval: 'always',
+          }),
+        ],
       }),
-    steps: [1, 2].map((n) => ({
-      output: [
-        { type: 'mcp_approval_request' as const, id: `mcpr_${n}`, server_label: 'bank', name: 'pay', arguments: '{}' },
-      ],
-    })).concat([{ output: [say('done')] } as never]),
+    steps: [1, 2]
+      .map((n) => ({
+        output: [
+          {
+            type: 'mcp_approval_request' as const,
+            id: `mcpr_${n}`,
+            server_label: 'bank',
+            name: 'pay',
+            arguments: '{}',
+          },
+        ],
+      }))
+      .concat([{ output: [say('done')] } as never]),
     decide: (state) => {
-      for (const item of state.getInterruptions()) state.reject(item, { alwaysReject: true, message: 'never' });
+      for (const item of state.getInterruptions())
+        state.reject(item, { alwaysReject: true, message: 'never' });
     },
   },
 ];

@@ -25,11 +25,22 @@ export async function openEcho(): Promise<Echo> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const provider = new OpenAIProvider({ apiKey: 'test', baseURL: `http://127.0.0.1:${port}/v1`, useResponses: true });
+  const provider = new OpenAIProvider({
+    apiKey: 'test',
+    baseURL: `http://127.0.0.1:${port}/v1`,
+    useResponses: true,
+  });
   const model = await provider.getModel('gpt-test');
   const ask = (input: AgentInputItem[]) =>
     withTrace('test', () =>
-      model.getResponse({ input, modelSettings: {}, tools: [], outputType: 'text', handoffs: [], tracing: false }),
+      model.getResponse({
+        input,
+        modelSettings: {},
+        tools: [],
+        outputType: 'text',
+        handoffs: [],
+        tracing: false,
+      }),
     );
   return {
     async sent(items) {

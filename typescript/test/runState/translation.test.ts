@@ -35,10 +35,13 @@ describe.each(scenarios)('$name', (scenario) => {
   it.each([
     { stream: false, decideFirst: false },
     { stream: true, decideFirst: true },
-  ])('goes on from the envelope as from the SDK\'s own state (stream: $stream, decided before: $decideFirst)', async (course) => {
-    const expected = await runThrough(server, scenario, native, course);
-    const actual = await runThrough(server, scenario, throughEnvelope, course);
-    expect(actual).toEqual(expected);
-    expect(actual.pauses).toBeGreaterThan(0);
-  });
+  ])(
+    "goes on from the envelope as from the SDK's own state (stream: $stream, decided before: $decideFirst)",
+    async (course) => {
+      const expected = await runThrough(server, scenario, native, course);
+      const actual = await runThrough(server, scenario, throughEnvelope, course);
+      expect(actual).toEqual(expected);
+      expect(actual.pauses).toBeGreaterThan(0);
+    },
+  );
 });
