@@ -9,6 +9,8 @@ import { ModelBehaviorError, type StreamEvent } from '@openai/agents';
 import {
   APIConnectionError,
   APIConnectionTimeoutError,
+  APIError,
+  APIUserAbortError,
   AuthenticationError,
   NotFoundError,
 } from 'openai';
@@ -29,7 +31,15 @@ export function asBrokenAnswer(error: unknown): unknown {
     const message = `The model's answer was cut in the middle: ${reason(error)}`;
     return new APIConnectionError({ message, cause: error });
   }
+  if (error instanceof APIError && error.status === undefined && !isConnectionError(error)) {
+    const message = `The model's answer broke off with an error: ${error.message}`;
+    return withCause(new ModelBehaviorError(message), error);
+  }
   return error;
+}
+
+function isConnectionError(error: Error): boolean {
+  return error instanceof APIConnectionError || error instanceof APIUserAbortError;
 }
 
 /** Pass the events of one answer on, with breaks told as `asBrokenAnswer` tells them. */

@@ -4,6 +4,7 @@ import type { Model, ModelProvider } from '@openai/agents';
 import { OpenAI } from 'openai';
 import { ConfigurationError } from '../errors.ts';
 import { text } from '../settings.ts';
+import { patientFetch } from './connections.ts';
 import { checkNumCtx } from './context.ts';
 import { type Destination, findDestination, parseHost } from './destination.ts';
 import { OllamaModel } from './ollamaModel.ts';
@@ -87,6 +88,7 @@ export class OllamaModelProvider implements ModelProvider {
         organization: null,
         project: null,
         defaultHeaders: ownHeaders(key),
+        fetch: patientFetch,
       });
     this.#clients.set(where, client);
     return client;

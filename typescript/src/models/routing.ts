@@ -13,6 +13,7 @@ import {
   UserError,
 } from '@openai/agents';
 import type { OpenAI } from 'openai';
+import { waitPatiently } from './connections.ts';
 import { asBrokenAnswer, wholeAnswer } from './failures.ts';
 import { forOpenAI } from './items.ts';
 import { OllamaModelProvider } from './ollama.ts';
@@ -76,10 +77,13 @@ export class MultiModelProvider implements ModelProvider {
   readonly #map: MultiModelProviderMap | undefined;
   readonly #openai: OpenAIProvider;
   readonly #ollama = new OllamaModelProvider();
+  readonly #client: OpenAI | undefined;
+  readonly #wrapped = new WeakMap<Model, Model>();
 
   /** Nothing is opened before the first call. */
   constructor(options: MultiModelProviderOptions = {}) {
     this.#map = options.provider_map;
+    this.#client = options.openai_client;
     const given = {
       apiKey: options.openai_api_key,
       baseURL: options.openai_base_url,
@@ -106,7 +110,7 @@ export class MultiModelProvider implements ModelProvider {
     if (provider instanceof OllamaModelProvider) {
       return provider.getModel(name, { keyMeansCloud: false });
     }
-    if (provider) return withoutOllamaItems(await provider.getModel(name));
+    if (provider) return this.#withoutOllamaItems(await provider.getModel(name));
     const known = new Set(['ollama', 'openai', ...(this.#map?.getMapping().keys() ?? [])]);
     throw new UserError(
       `Unknown prefix '${prefix}' in the model name '${modelName}'; known are ` +
@@ -115,7 +119,17 @@ export class MultiModelProvider implements ModelProvider {
   }
 
   async #fromOpenAI(name: string | undefined): Promise<Model> {
-    return withoutOllamaItems(await this.#openai.getModel(name));
+    return this.#withoutOllamaItems(await this.#openai.getModel(name));
+  }
+
+  #withoutOllamaItems(model: Model): Model {
+    if (!(model instanceof OpenAIResponsesModel) || model instanceof OllamaModel) return model;
+    const known = this.#wrapped.get(model);
+    if (known) return known;
+    waitPatiently(model, this.#client);
+    const wrapped = new OpenAIModel(model);
+    this.#wrapped.set(model, wrapped);
+    return wrapped;
   }
 
   #builtIn(prefix: string): ModelProvider | undefined {
@@ -123,24 +137,20 @@ export class MultiModelProvider implements ModelProvider {
   }
 }
 
-function withoutOllamaItems(model: Model): Model {
-  const isOther = model instanceof OpenAIResponsesModel && !(model instanceof OllamaModel);
-  return isOther ? new OpenAIModel(model) : model;
-}
-
 /** A model behind OpenAI's Responses API that is shown nothing of Ollama's. */
 class OpenAIModel implements Model {
-  readonly #model: OpenAIResponsesModel;
+  /** The model that is called. */
+  readonly called: OpenAIResponsesModel;
   readonly supportsPromptModelSelection: boolean;
 
   constructor(model: OpenAIResponsesModel) {
-    this.#model = model;
+    this.called = model;
     this.supportsPromptModelSelection = model.supportsPromptModelSelection;
   }
 
   async getResponse(request: ModelRequest): Promise<ModelResponse> {
     try {
-      return await this.#model.getResponse({ ...request, input: forOpenAI(request.input) });
+      return await this.called.getResponse({ ...request, input: forOpenAI(request.input) });
     } catch (error) {
       throw asBrokenAnswer(error);
     }
@@ -148,10 +158,10 @@ class OpenAIModel implements Model {
 
   getStreamedResponse(request: ModelRequest): AsyncIterable<StreamEvent> {
     const shown = { ...request, input: forOpenAI(request.input) };
-    return wholeAnswer(this.#model.getStreamedResponse(shown) as AsyncIterable<StreamEvent>);
+    return wholeAnswer(this.called.getStreamedResponse(shown) as AsyncIterable<StreamEvent>);
   }
 
   getRetryAdvice(args: ModelRetryAdviceRequest): ModelRetryAdvice | undefined {
-    return this.#model.getRetryAdvice(args);
+    return this.called.getRetryAdvice(args);
   }
 }
