@@ -205,16 +205,14 @@ function messageToWire(item: WireItem): WireItem {
   });
 }
 
-/** Messages that the SDK would change, or refuse, on their way to the model. */
+/** Whether the SDK knows all that is in the item, and sends it as it is. */
 function isSentUnchanged(wire: WireItem): boolean {
   if (!isMessage(wire)) return true;
   const { role, content } = wire;
-  if (role === 'system') return typeof content === 'string';
-  if (role === 'assistant') return Array.isArray(content);
-  if (role !== 'user') return false;
-  return (
-    typeof content === 'string' || (Array.isArray(content) && content.every(isPartSentUnchanged))
-  );
+  const isParts = Array.isArray(content) && content.every(isPartSentUnchanged);
+  if (role === 'user') return typeof content === 'string' || isParts;
+  if (role === 'assistant') return isParts;
+  return role === 'system' && typeof content === 'string';
 }
 
 /** The SDK gives an image a detail, and sends file data only if it looks like data. */
@@ -222,8 +220,10 @@ function isPartSentUnchanged({ type, detail, file_data }: WireItem): boolean {
   if (type === 'input_image') return detail !== undefined;
   if (type === 'input_file' && file_data)
     return /^(data:|[A-Za-z0-9+/=]+$)/.test(String(file_data));
-  return true;
+  return KNOWN_PARTS.has(type as string);
 }
+
+const KNOWN_PARTS = new Set(['input_text', 'input_file', 'input_audio', 'output_text', 'refusal']);
 
 function unknownItem(wire: WireItem): AgentInputItem {
   const id = typeof wire.id === 'string' ? { id: wire.id } : {};
