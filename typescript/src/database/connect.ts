@@ -94,7 +94,7 @@ async function open(route: Route, timeoutMs: number): Promise<Connected> {
 }
 
 /** Drops a connection that may hang: end() would wait for an answer. */
-function destroy(client: pg.Client): void {
+export function destroy(client: pg.Client): void {
   const { connection } = client as unknown as { connection: pg.Connection };
   connection.stream.destroy();
 }

@@ -6,7 +6,7 @@
 
 import { ConfigurationError, DatabaseUnavailableError } from '../errors.ts';
 import { warn } from '../logger.ts';
-import { defaultPort, embeddedAllowed, text } from '../settings.ts';
+import { dataFolder, defaultPort, embeddedAllowed, text } from '../settings.ts';
 import { type Address, formatUrl, parseAddress } from './address.ts';
 import { dbosConnection } from './dbos.ts';
 import { POSTGRES_PACKAGE } from './embedded/binaries.ts';
@@ -33,7 +33,7 @@ export interface Choice {
 /** Where the database is, by the argument and the environment as they are now. */
 export function chooseServer(connectionString?: string): Choice {
   const named = namedAddress(connectionString);
-  if (!named) return { key: 'automatic', open: findServer };
+  if (!named) return { key: `${dataFolder()} or localhost:${defaultPort()}`, open: findServer };
   const { address, source } = named;
   return { key: formatUrl(address), open: async () => namedServer(address, source) };
 }

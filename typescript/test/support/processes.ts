@@ -63,8 +63,13 @@ function start(command: string, args: string[], variables: Record<string, string
   child.once('close', (code, signal) => resolve({ code, signal, ...output }));
   const says = async (text: string) => {
     const ended = () => child.exitCode !== null || child.signalCode !== null;
-    await until(() => output.stdout.includes(text) || ended(), `process says ${text}`, LIMIT_MS);
-    if (!output.stdout.includes(text)) throw new Error(`It ended first: ${output.stderr}`);
+    await until(
+      () => output.stdout.includes(text) || ended(),
+      `${args.join(' ')} says ${text}`,
+      LIMIT_MS,
+    );
+    if (!output.stdout.includes(text))
+      throw new Error(`${args.join(' ')} ended first: ${output.stderr}`);
   };
   return { process: child, ended: promise, says, release: () => child.stdin.end() };
 }

@@ -13,8 +13,8 @@ import type pg from 'pg';
 import { DatabaseUnavailableError, TimestepError } from '../../errors.ts';
 import { embeddedKept } from '../../settings.ts';
 import type { Address } from '../address.ts';
-import { tryConnect } from '../connect.ts';
-import { codeOf, describe, isDropped } from '../failure.ts';
+import { destroy, tryConnect } from '../connect.ts';
+import { codeOf, describe, isDropped, TimeLimit } from '../failure.ts';
 import { createDatabase } from '../localhost.ts';
 import { createCluster, ROLE } from './cluster.ts';
 import { type Cluster, findCluster, makeBaseFolder } from './folder.ts';
@@ -25,6 +25,7 @@ import { startServer, stopServer } from './start.ts';
 const LOCK = 7470001;
 const LIMIT_MS = 60_000;
 const CONNECT_MS = 10_000;
+const DETACH_MS = 10_000;
 
 export interface Presence {
   readonly base: string;
@@ -61,7 +62,20 @@ async function attachInTime(): Promise<Presence> {
 }
 
 /** Lets go of the server, and stops it when nobody else is attached. */
-export async function detach({ base, cluster, client }: Presence): Promise<void> {
+export async function detach(presence: Presence): Promise<void> {
+  const limit = new TimeLimit(DETACH_MS);
+  try {
+    await Promise.race([leave(presence), limit.passed]);
+  } catch (error) {
+    // A server that does not answer must not keep a process from ending.
+    destroy(presence.client);
+    throw error;
+  } finally {
+    limit.cancel();
+  }
+}
+
+async function leave({ base, cluster, client }: Presence): Promise<void> {
   try {
     await client.query('select pg_advisory_unlock_shared($1)', [LOCK]);
     if (embeddedKept()) return;

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { DatabaseUnavailableError } from '../../errors.ts';
+import { codeOf } from '../failure.ts';
 import { type Account, give, runAs, serverAccount } from './account.ts';
 import { findBinaries, program } from './binaries.ts';
 import { freePort } from './cluster.ts';
@@ -27,7 +28,9 @@ export async function startServer(base: string, cluster: Cluster): Promise<void>
   await give(cluster.startLog, account);
   const before = (await readFile(cluster.startLog, 'utf8')).length;
   try {
-    await runAs(account, program(binaries, 'pg_ctl'), await startArguments(cluster));
+    await runAs(account, program(binaries, 'pg_ctl'), await startArguments(cluster), {
+      timeoutMs: (START_S + 10) * 1000,
+    });
   } catch (error) {
     const said = (await readFile(cluster.startLog, 'utf8')).slice(before);
     if (lookAt(cluster.data).state === 'running' || /still in use/.test(said)) return;
@@ -40,12 +43,21 @@ export async function stopServer(base: string, cluster: Cluster): Promise<void> 
   const sighting = lookAt(cluster.data);
   if (sighting.state !== 'running') return;
   if (process.platform !== 'win32') {
-    process.kill(sighting.postmaster.pid, 'SIGINT');
+    interrupt(sighting.postmaster.pid);
     return;
   }
   const binaries = await findBinaries(base, { cluster, account: undefined });
   const args = ['stop', '-W', '-m', 'fast', '-D', cluster.data];
   await runAs(undefined, program(binaries, 'pg_ctl'), args);
+}
+
+function interrupt(pid: number): void {
+  try {
+    process.kill(pid, 'SIGINT');
+  } catch (error) {
+    // It has ended since we looked.
+    if (codeOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 async function startArguments(cluster: Cluster): Promise<string[]> {
