@@ -6,7 +6,6 @@ import pytest
 from agents import Model
 from openai import AsyncOpenAI
 from support.vectors import assert_error, rows
-
 from timestep.errors import ConfigurationError
 from timestep.models import MultiModelProvider, MultiModelProviderMap, OllamaModelProvider
 from timestep.models.destination import parse_host

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from agents import Agent, ModelSettings, RunConfig, Runner, WebSearchTool, function_tool
 from support.vectors import assert_error, rows
-
 from timestep.models import MultiModelProvider, MultiModelProviderMap, OllamaModelProvider
 from timestep.testing import ModelServer
 

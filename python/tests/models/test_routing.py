@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from agents import UserError
 from support.vectors import assert_error, rows
-
 from timestep.models import MultiModelProvider, MultiModelProviderMap, OllamaModelProvider
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from agents import ModelBehaviorError, UserError
 from support.vectors import assert_error, rows
-
 from timestep.models import price
 from timestep.models.context import Size, prompt_size, refuse_cut
 from timestep.models.schemas import inline

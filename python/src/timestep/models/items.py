@@ -14,7 +14,9 @@ from agents.items import TResponseStreamEvent
 
 ModelInput = str | list[TResponseInputItem]
 _OWN = "_ollama_"
-_READABLE = frozenset({"message", "function_call", "function_call_output", "web_search_call"})
+_READABLE = frozenset({"message", "function_call", "function_call_output"})
+# Thinking of others, and the note that a search took place, whose result follows as text.
+_DROPPED = frozenset({"reasoning", "web_search_call"})
 
 
 def for_ollama(model_input: ModelInput) -> ModelInput:
@@ -25,7 +27,7 @@ def for_ollama(model_input: ModelInput) -> ModelInput:
     """
     if isinstance(model_input, str):
         return model_input
-    kept = [item for item in model_input if _is_own(item) or item.get("type") != "reasoning"]
+    kept = [item for item in model_input if _is_own(item) or item.get("type") not in _DROPPED]
     for item in kept:
         kind = item.get("type", "message")
         if kind not in _READABLE and not _is_own(item):
@@ -47,7 +49,7 @@ def _readable(item: TResponseInputItem) -> TResponseInputItem:
         is_object = False
     if is_object:
         return item
-    text = json.dumps({"malformed": call["arguments"]}, ensure_ascii=False)
+    text = json.dumps({"malformed": call["arguments"]}, ensure_ascii=False, separators=(",", ":"))
     return cast("TResponseInputItem", {**call, "arguments": text})
 
 
