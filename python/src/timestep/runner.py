@@ -32,7 +32,7 @@ from agents import (
 )
 from agents.memory import Session as SessionProtocol
 
-from timestep.models import MultiModelProvider
+from timestep.models.default import default_provider
 from timestep.run_state.claim import Claim, lost
 from timestep.run_state.progress import Progress
 from timestep.run_state.store import SavedVersion, saved_version
@@ -216,5 +216,5 @@ def _configured(
     if model_provider is not None:
         return dataclasses.replace(run_config or RunConfig(), model_provider=model_provider)
     if run_config is None or type(run_config.model_provider) is MultiProvider:
-        return dataclasses.replace(run_config or RunConfig(), model_provider=MultiModelProvider())
+        return dataclasses.replace(run_config or RunConfig(), model_provider=default_provider())
     return run_config

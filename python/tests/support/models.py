@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-
+from timestep.models import default
 from timestep.testing import ModelServer
 
 _FOREIGN = (
@@ -31,3 +31,9 @@ def model_server() -> Iterator[ModelServer]:
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _FOREIGN:
         monkeypatch.delenv(name, raising=False)
+
+
+async def close_default_provider() -> None:
+    """Close the connections of runs that named no provider; the next run makes a new one."""
+    await default.default_provider().aclose()
+    default._provider.cache_clear()
