@@ -1,5 +1,6 @@
 """The scripted model server, for the tests of anything that talks to a model."""
 
-from timestep.testing.server import JournalEntry, ModelServer, Step
+from timestep.testing.server import ModelServer
+from timestep.testing.wire import JournalEntry, Step
 
 __all__ = ["JournalEntry", "ModelServer", "Step"]

@@ -3,71 +3,14 @@
 import http.client
 import json
 import subprocess
-import threading
-from pathlib import Path
-from typing import Any, Self, TypedDict, cast
+from typing import Any, Self, cast
 from urllib.parse import quote
 
 from timestep.errors import ConfigurationError, TimestepError
-from timestep.testing.node import node_command
+from timestep.testing.process import announced_port, launch, stop
+from timestep.testing.wire import JournalEntry, Step
 
-_MAIN = Path(__file__).parent / "model_server" / "main.ts"
-_START_SECONDS = 30.0
-_STOP_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
-
-
-class Step(TypedDict, total=False):
-    """One answer of the scripted model; every field may be left out.
-
-    Attributes:
-        output: Wire output items. Ids and the long forms are filled in:
-            `{"type": "message", "text": "Hello"}`,
-            `{"type": "function_call", "name": "add", "arguments": {"a": 1}}`.
-        usage: Token counts in wire form; what is missing is derived from the sizes.
-        match: Keeps the step for requests whose last user message, model name or instructions
-            hold this text; `{"text": …, "model": …, "instructions": …}` looks in one of them.
-        expect: What the request's body must hold; another request is answered with 422.
-        hold: The gate at which the request waits until `release`.
-        fault: What goes wrong: `status`, `headers`, `body`, `raw`, `cut_after` (bytes),
-            `delay_ms`, `hang`, `error_event`.
-        search: What a web search finds, such as `{"web": [{"url": …, "title": …}]}`; such a step
-            answers Firecrawl requests and no others.
-        response: Fields that replace those of the response, such as `{"status": "incomplete"}`.
-    """
-
-    output: list[dict[str, Any]]
-    usage: dict[str, Any]
-    match: str | dict[str, str]
-    expect: dict[str, Any]
-    hold: str
-    fault: dict[str, Any]
-    search: dict[str, Any]
-    response: dict[str, Any]
-
-
-class JournalEntry(TypedDict):
-    """One request that the server received.
-
-    Attributes:
-        method: The HTTP method.
-        path: Path and query, such as `/v1/responses`.
-        headers: The headers; names are in lower case.
-        body: The exact text of the body.
-        at: When it had arrived, in milliseconds since 1970.
-        status: The status of the answer; None while it is held and when nothing was sent.
-        script: The id of the script that it named; None when it named none.
-        step: The position of the step that answered, from 0; None when none did.
-    """
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: str
-    at: int
-    status: int | None
-    script: str | None
-    step: int | None
 
 
 class ModelServer:
@@ -97,11 +40,11 @@ class ModelServer:
             TimestepError: The server did not start within 30 seconds.
         """
         if self._process is None:
-            process = _launch()
+            process = launch()
             try:
-                self._port = _announced_port(process)
+                self._port = announced_port(process)
             except BaseException:
-                _stop(process)
+                stop(process)
                 raise
             self._process = process
         return self
@@ -110,7 +53,7 @@ class ModelServer:
         """Stop the server; held requests lose their connection. May be called again."""
         process, self._process = self._process, None
         if process is not None:
-            _stop(process)
+            stop(process)
 
     def __enter__(self) -> Self:
         """Start the server."""
@@ -241,42 +184,3 @@ class ModelServer:
 
 def _part(name: str) -> str:
     return quote(name, safe="")
-
-
-def _launch() -> subprocess.Popen[str]:
-    # The server watches its standard input: it ends when this process does, killed or not.
-    return subprocess.Popen(  # noqa: S603 - our own file, no shell
-        [node_command(), "--disable-warning=ExperimentalWarning", str(_MAIN)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _announced_port(process: subprocess.Popen[str]) -> int:
-    timer = threading.Timer(_START_SECONDS, process.kill)
-    timer.start()
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-    finally:
-        timer.cancel()
-    if not line:
-        code = process.wait(_STOP_SECONDS)
-        raise TimestepError(
-            f"The model server did not start within {_START_SECONDS:.0f} seconds "
-            f"(exit code {code}); what it said is on standard error."
-        )
-    return int(json.loads(line)["port"])
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    if process.stdin:
-        process.stdin.close()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    finally:
-        if process.stdout:
-            process.stdout.close()

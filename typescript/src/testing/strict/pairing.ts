@@ -91,14 +91,17 @@ export function checkReasoning(input: Json[], memory: Memory): void {
   for (const [index, item] of items.entries()) {
     if (itemType(item) === 'reasoning') {
       checkCipher(item, index, memory);
-      const next = items.slice(index + 1).find((other) => itemType(other) !== 'reasoning');
-      if (!next || !isSpoken(next)) {
-        const name = textOf(item.id ?? `input[${index}]`);
-        throw broken(`Item '${name}' of type 'reasoning' came without the item that follows it.`);
-      }
+      checkFollowed(item, items.slice(index + 1));
     }
     checkReasoned(item, items, memory);
   }
+}
+
+/** Reasoning that is sent without its id belongs to nothing in particular. */
+function checkFollowed({ id }: JsonObject, after: JsonObject[]): void {
+  const next = after.find((item) => itemType(item) !== 'reasoning');
+  if (id === undefined || (next && isSpoken(next))) return;
+  throw broken(`Item '${id}' of type 'reasoning' came without the item that follows it.`);
 }
 
 function checkCipher(item: JsonObject, index: number, memory: Memory): void {
@@ -116,9 +119,9 @@ function checkCipher(item: JsonObject, index: number, memory: Memory): void {
       param: `input[${index}].encrypted_content`,
     });
   }
-  if (typeof id === 'string' && memory.isStored(id)) return;
+  if (typeof id !== 'string' || memory.isStored(id)) return;
   throw new Refusal(
-    `Item with id '${textOf(id ?? null)}' not found: it carries no encrypted content, and no ` +
+    `Item with id '${id}' not found: it carries no encrypted content, and no ` +
       'stored response has it.',
     { status: 404, param: 'input' },
   );

@@ -1,6 +1,7 @@
 /** The HTTP server: reads a request, finds who answers it, writes the answer and the journal. */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import process from 'node:process';
 import { type Answer, json, send } from './answer.ts';
 import { chatDialect } from './chat.ts';
 import { control } from './control.ts';
@@ -13,6 +14,8 @@ import { answerOllamaApi } from './ollamaApi.ts';
 import { openaiError, Refusal } from './refusal.ts';
 import { responsesDialect } from './responses.ts';
 import { Scripts } from './scripts.ts';
+
+const KEEP_ALIVE_MS = 600_000;
 
 const MODEL_ROUTES: Record<string, Dialect> = {
   'POST /v1/responses': responsesDialect,
@@ -39,6 +42,8 @@ export function createModelServer(): Server {
   });
   // A held request waits as long as its test needs.
   server.requestTimeout = 0;
+  // Closing an idle connection in the moment in which a client uses it again would fail a test.
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   return server;
 }
 
