@@ -36,6 +36,11 @@ class Outcome:
     session: list[Any] = field(default_factory=list)
 
 
+def script_of(scenario: Scenario) -> str:
+    """Return the id of the scenario's script at the model server."""
+    return scenario.name.replace(" ", "_").replace(",", "")
+
+
 @dataclass
 class Play:
     """One run of a scenario against the scripted model."""
@@ -49,7 +54,7 @@ class Play:
 
     async def to_the_end(self) -> Outcome:
         scenario, outcome = self.scenario, Outcome()
-        script = scenario.name.replace(" ", "_").replace(",", "")
+        script = script_of(scenario)
         self.server.script(
             script, scenario.steps, seed="one", conversations=scenario.conversations or None
         )

@@ -415,7 +415,12 @@ SCENARIOS = [
     Scenario(
         "session",
         clerk,
-        [step(LOOK_UP), step(REFUND), step(refund_call(2), LOOK_UP | {"call_id": "c9"}), DONE],
+        [
+            step(LOOK_UP),
+            step(REASONING, says("hm"), REFUND),
+            step(refund_call(2), LOOK_UP | {"call_id": "c9"}),
+            DONE,
+        ],
         session=True,
     ),
     Scenario(
@@ -508,6 +513,19 @@ SCENARIOS = [
             DONE,
         ],
         decide=approve_once_then_none,
+    ),
+    Scenario(
+        "two pending, one decided, session",
+        clerk,
+        [
+            step(
+                call("refund", {"order": "A", "amount": 1}, "call_a"),
+                call("refund", {"order": "B", "amount": 2}, "call_b"),
+            ),
+            DONE,
+        ],
+        decide=approve_once_then_none,
+        session=True,
     ),
     Scenario("extra input", clerk, [step(LOOK_UP, REFUND), DONE], extra_input="and be quick"),
     Scenario("first result ends the run", with_first_result, [step(REFUND)]),

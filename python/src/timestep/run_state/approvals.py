@@ -87,9 +87,9 @@ def _decision_on(
     state: RunState[Any, Any], item: ToolApprovalItem, raw: Wire
 ) -> tuple[Decision | None, str | None]:
     call_id = call_id_of(raw)
-    nested = state._find_nested_approval_state(item)  # noqa: SLF001 - the SDK decides through it  # pyright: ignore[reportPrivateUsage]
+    nested = state._find_nested_approval_state(item)
     owner, owned = nested or (state, item)
-    context = owner._context  # noqa: SLF001 - a state has no public way to its decisions  # pyright: ignore[reportPrivateUsage]
+    context = owner._context
     if context is None or call_id is None:
         return None, None
     name = owned.tool_name or str(raw.get("name"))

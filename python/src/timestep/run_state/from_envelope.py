@@ -5,14 +5,15 @@ from typing import Any
 
 from agents import Agent, RunContextWrapper, RunState
 
+from timestep.errors import NotPortableError
 from timestep.run_state.decisions import apply_decisions, native_approvals
 from timestep.run_state.diagnosis import check
 from timestep.run_state.guardrails import native_guardrails
 from timestep.run_state.identity import call_of, check_agents
 from timestep.run_state.items import native_wire_item
 from timestep.run_state.ledger import tool_invocations
-from timestep.run_state.native import SCHEMA_VERSION, Native
-from timestep.run_state.pending import native_pending, visible_items
+from timestep.run_state.native import SCHEMA_VERSION, SDK_VERSION, Native
+from timestep.run_state.pending import current_items, native_pending, visible_items
 from timestep.run_state.record import Envelope, Response, Run
 from timestep.run_state.run_items import native_item
 from timestep.run_state.usage import native_usage
@@ -41,16 +42,27 @@ async def from_envelope(
     """
     check(envelope)
     check_agents(envelope, agent)
-    state = await RunState.from_json(
-        agent,
-        native_document(envelope),
-        context_override=context_override,
-        context_deserializer=context_deserializer,
-        # Otherwise the SDK drops a nested run that it cannot restore, and runs it anew.
-        strict_context=True,
-    )
-    apply_decisions(state, envelope)
+    try:
+        state = await RunState.from_json(
+            agent,
+            native_document(envelope),
+            context_override=context_override,
+            context_deserializer=context_deserializer,
+            # Otherwise the SDK drops a nested run that it cannot restore, and runs it anew.
+            strict_context=True,
+        )
+        apply_decisions(state, envelope)
+    except (RuntimeError, UnicodeError) as error:
+        raise NotPortableError(_refused(envelope, error)) from error
     return state
+
+
+def _refused(envelope: Envelope, error: Exception) -> str:
+    writer = envelope["writer"]
+    return (
+        f"The Python SDK {SDK_VERSION} cannot read this run, which {writer['language']} saved with"
+        f" its SDK {writer['sdk_version']}: {error} Continue it in {writer['language']}."
+    )
 
 
 def native_document(run: Run, around: Native | None = None) -> Native:
@@ -148,6 +160,5 @@ def _tools_used(run: Run) -> dict[str, list[str]]:
 def _persisted_items(run: Run) -> int:
     if not run.get("session_persisted"):
         return 0
-    new = [i for i in run.get("pending", {}).get("new_items", []) if isinstance(i, int)]
-    current = run.get("items", [])[new[0] if new else 0 : visible_items(run)]
-    return sum(item["type"] != "tool_approval_item" for item in current)
+    saved = visible_items(run) - run.get("session_unsaved", 0)
+    return sum(place < saved for place in current_items(run))

@@ -144,7 +144,7 @@ def nested_entry(run: Run, entry: dict[str, Any]) -> tuple[Run, int]:
 
 def nested_start(tool: FunctionTool, otherwise: Agent[Any]) -> Agent[Any]:
     """Return the agent that an agent as a tool starts with."""
-    inner = tool._agent_instance  # noqa: SLF001 - the SDK resolves nested runs through it  # pyright: ignore[reportPrivateUsage]
+    inner = tool._agent_instance
     return cast("Agent[Any]", inner) if isinstance(inner, Agent) else otherwise
 
 

@@ -157,6 +157,21 @@ def visible_items(run: Run) -> int:
     return run["session_items"]["visible"] if "session_items" in run else len(run.get("items", []))
 
 
+def current_items(run: Run) -> list[int]:
+    """Return the places of the items since the pending response began, without approvals."""
+    items = run.get("items", [])
+    new = [i for i in run.get("pending", {}).get("new_items", []) if isinstance(i, int)]
+    since = range(new[0] if new else 0, visible_items(run))
+    return [place for place in since if items[place]["type"] != "tool_approval_item"]
+
+
+def unsaved_items(native: Native, run: Run) -> int:
+    """Return how many items at the end the session does not hold, if it holds the run's at all."""
+    persisted = cast("int", native["current_turn_persisted_item_count"])
+    left = current_items(run)[persisted:] if persisted > 0 else []
+    return visible_items(run) - left[0] if left else 0
+
+
 def _processed(run: Run, waiting: list[Native], nested: NativeNested) -> Native:
     pending, items = run.get("pending", {}), run.get("items", [])
     new = [items[p] if isinstance(p, int) else p for p in pending.get("new_items", [])]

@@ -148,6 +148,7 @@ class Run(TypedDict):
     reasoning_item_id_policy: NotRequired[str]
     trace: NotRequired[dict[str, Any]]
     session_persisted: NotRequired[bool]
+    session_unsaved: NotRequired[int]
 
 
 class Envelope(Run):

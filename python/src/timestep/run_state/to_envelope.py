@@ -12,7 +12,7 @@ from timestep.run_state.guardrails import stored_guardrails
 from timestep.run_state.identity import AgentGraph, warn_of_names
 from timestep.run_state.items import wire_items
 from timestep.run_state.native import Native
-from timestep.run_state.pending import nested_interruptions, stored_pending
+from timestep.run_state.pending import nested_interruptions, stored_pending, unsaved_items
 from timestep.run_state.pool import ItemPool
 from timestep.run_state.record import FORMAT, Envelope, Item, Response, Run, Wire, present
 from timestep.run_state.refusals import refuse_unportable
@@ -59,7 +59,7 @@ def to_envelope(
 
 
 def _starting_agent(state: RunState[Any, Any]) -> Any:
-    return state._starting_agent or state._current_agent  # noqa: SLF001 - the only way to the agents  # pyright: ignore[reportPrivateUsage]
+    return state._starting_agent or state._current_agent
 
 
 def _run(native: Native, graph: AgentGraph, around: Native | None) -> Run:
@@ -97,6 +97,7 @@ def _run(native: Native, graph: AgentGraph, around: Native | None) -> Run:
         run["tool_input"] = context["tool_input"]
     if run["status"] == "interrupted":
         run |= stored_pending(native, graph, pool, lambda inner, start: _run(inner, start, native))
+        run |= present(session_unsaved=unsaved_items(native, cast("Run", run)) or None)
     return cast("Run", run)
 
 
