@@ -358,7 +358,7 @@ begin
           updated_at = clock_timestamp()
       from orphans where r.run_id = orphans.run_id
       returning r.run_id, r.agent, r.segment, r.epoch, r.status, r.workflow_id,
-        case when r.status = 'pending' then r.queue_name end;
+        case when r.status = 'pending' and r.segment = 0 then r.queue_name end;
 end $$;
 
 -- Give a run up that this process cannot go on with, for another one to take.
@@ -619,6 +619,45 @@ begin
         updated_at = clock_timestamp()
     where r.run_id = p_run_id;
   resumed := true;
+end $$;
+
+-- Let a paused run go on from a newer saved version of its state, in which more is decided. What
+-- was decided on its approvals before is carried over.
+--   conflict  null; moved: the run is not paused at p_old any more; decided: somebody has decided
+--             otherwise on a call that the newer version decides
+create function timestep.repoint_run_v1(
+  p_run_id text, p_session_id text, p_old bigint, p_new bigint, out conflict text
+)
+language plpgsql as $$
+begin
+  perform from timestep.runs r
+    where r.run_id = p_run_id and r.status = 'interrupted'
+      and r.state_session_id = p_session_id and r.state_version = p_old for update;
+  if not found then
+    conflict := 'moved';
+    return;
+  end if;
+  perform from timestep.approvals o
+    join timestep.approvals n using (session_id, position)
+    where o.session_id = p_session_id and o.version = p_old and n.version = p_new
+      and o.decided_at is not null and n.status <> 'pending' and n.status <> o.status;
+  if found then
+    conflict := 'decided';
+    return;
+  end if;
+  update timestep.approvals n
+    set run_id = p_run_id, expires_at = o.expires_at,
+        status = case when o.decided_at is not null then o.status else n.status end,
+        message = case when o.decided_at is not null then o.message else n.message end,
+        decided_at = coalesce(o.decided_at, n.decided_at), decided_by = o.decided_by,
+        arguments_used = o.arguments_used, always = o.always
+    from timestep.approvals o
+    where o.session_id = p_session_id and o.version = p_old
+      and n.session_id = p_session_id and n.version = p_new and n.position = o.position;
+  update timestep.run_states v set run_id = p_run_id
+    where v.session_id = p_session_id and v.version = p_new;
+  update timestep.runs r set state_version = p_new, updated_at = clock_timestamp()
+    where r.run_id = p_run_id;
 end $$;
 
 -- Cancel a run that has not ended: what it still does is not recorded. Returns its status before.

@@ -1,0 +1,4 @@
+"""Durable runs: they outlive their process, and either language finishes them.
+
+The contract is `spec/durable-runs.md`.
+"""

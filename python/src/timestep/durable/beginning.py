@@ -1,0 +1,114 @@
+"""Where an execution of a run begins: its input, a saved state with its decisions, or the journal."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from agents import RunState, TResponseInputItem
+
+from timestep import documents
+from timestep.durable.boundary import last_boundary
+from timestep.errors import ApprovalConflictError
+from timestep.run_state.approvals import PendingApproval, pending_approvals
+from timestep.run_state.store import RunStateStore
+
+if TYPE_CHECKING:
+    from timestep.durable.execution import Execution
+
+# In what of the row's options the SDK is told by itself; a state knows them already.
+_SDK_OPTIONS = ("max_turns", "context", "conversation_id", "previous_response_id")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided on one call."""
+
+    tool: str
+    arguments_sha256: str
+    arguments_used: str | None
+
+
+@dataclass(kw_only=True)
+class Beginning:
+    """What the SDK's runner is given."""
+
+    run_input: str | list[TResponseInputItem] | RunState[Any, Any]
+    session_id: str | None
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    added: int = 0
+
+
+async def segment_start(execution: "Execution") -> Beginning:
+    """Return where this execution of the run begins."""
+    journal = execution.journal
+    rows = await journal.database.fetch(
+        "select input, session_id, options, segment, state_session_id, state_version,"
+        " session_items from timestep.runs where run_id = %s",
+        journal.run_id,
+        repeatable=True,
+    )
+    run = rows[0]
+    if journal.epoch > 1:
+        await journal.read()
+    if run["segment"] > 0:
+        return await _after_pause(execution, run)
+    options = cast("dict[str, Any]", documents.load(run["options"]))
+    beginning = Beginning(
+        run_input=cast("Any", documents.load(run["input"])),
+        session_id=run["session_id"],
+        options={name: options[name] for name in _SDK_OPTIONS if name in options},
+    )
+    return await last_boundary(execution, beginning) or beginning
+
+
+async def _after_pause(execution: "Execution", run: dict[str, Any]) -> Beginning:
+    agent = execution.agents.of(execution.agent)
+    async with RunStateStore(agent, run["state_session_id"]) as store:
+        state = await store.load(version=run["state_version"], context=_context(execution))
+    await _decide(execution, state, run)
+    return Beginning(run_input=state, session_id=run["session_id"], added=run["session_items"])
+
+
+def _context(execution: "Execution") -> Any:
+    return execution.live.context if execution.live else None
+
+
+async def _decide(execution: "Execution", state: RunState[Any, Any], run: dict[str, Any]) -> None:
+    execution.decisions = await decisions_of(execution)
+    rows = await execution.journal.database.fetch(
+        "select status, message, always from timestep.approvals"
+        " where session_id = %s and version = %s order by position",
+        run["state_session_id"],
+        run["state_version"],
+        repeatable=True,
+    )
+    decided = zip(state.get_interruptions(), pending_approvals(state), rows, strict=True)
+    for item, known, row in list(decided):
+        if known.decision is not None:
+            continue
+        if row["status"] == "approved":
+            state.approve(item, always_approve=row["always"])
+        elif row["status"] in ("rejected", "expired"):
+            state.reject(item, always_reject=row["always"], rejection_message=row["message"])
+        else:
+            raise _undecided(execution, known)
+
+
+async def decisions_of(execution: "Execution") -> dict[str, Decision]:
+    """Return what was approved in this run, by call id."""
+    rows = await execution.journal.database.fetch(
+        "select call_id, tool, arguments_sha256, arguments_used from timestep.approvals"
+        " where run_id = %s and status = 'approved' and call_id is not null order by version",
+        execution.journal.run_id,
+        repeatable=True,
+    )
+    return {
+        row["call_id"]: Decision(row["tool"], row["arguments_sha256"], row["arguments_used"])
+        for row in rows
+    }
+
+
+def _undecided(execution: "Execution", approval: PendingApproval) -> ApprovalConflictError:
+    return ApprovalConflictError(
+        f"Run {execution.journal.run_id} was resumed, but nothing is decided on the call"
+        f" {approval.call_id} of {approval.tool}."
+    )

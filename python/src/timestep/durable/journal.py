@@ -1,0 +1,191 @@
+"""The journal of one run as one execution reads and writes it.
+
+- Who decides: PostgreSQL. A row is written only under the run's present epoch; a write that finds
+  another one means that the run has another owner, and this execution stops.
+- What time means: a row is written when its call has ended. A call without a row is made again.
+- On failure: a write that got no answer is sent once more; the same row twice is one row.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import quote
+
+from timestep import documents
+from timestep.database import Database
+from timestep.errors import NotDurableError, RunOwnershipLostError
+
+_RECORD = f"select timestep.record_step_v1({', '.join(['%s'] * 15)}) as written"
+_BEGIN = f"select timestep.begin_step_v1({', '.join(['%s'] * 8)}) as outcome"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One row of the journal."""
+
+    key: str
+    kind: str
+    agent: str
+    name: str
+    status: str = "done"
+    call_id: str | None = None
+    arguments: str | None = None
+    body: dict[str, Any] | None = None
+    tokens: tuple[int | None, int | None, int | None] = (None, None, None)
+    language: str = "python"
+    segment: int = 0
+
+
+def model_key(path: str, ordinal: int) -> str:
+    """Return the key of a model call: the path of its agent loop and its number there."""
+    return f"m:{path}:{ordinal}"
+
+
+def tool_key(path: str, call_id: str) -> str:
+    """Return the key of a tool call."""
+    return f"t:{tool_path(path, call_id)}"
+
+
+def tool_path(path: str, call_id: str) -> str:
+    """Return the path of agent loops that run inside a tool call."""
+    return f"{path}/{quote(call_id, safe=_UNQUOTED)}"
+
+
+# quote() leaves letters, digits and "_.-~" alone; of what it would quote these stay as they are
+_UNQUOTED = "".join(chr(c) for c in range(32, 127) if chr(c) not in "%/:~")
+
+
+@dataclass
+class Journal:
+    """What a run has done, as far as it is recorded, and the right to record more."""
+
+    database: Database
+    run_id: str
+    epoch: int
+    rows: dict[str, Step] = field(default_factory=dict[str, Step])
+    lost: bool = False
+    _asked: set[str] = field(default_factory=set[str])
+
+    async def read(self) -> None:
+        """Read what was recorded before this execution."""
+        found = await self.database.fetch(
+            "select key, kind, status, agent, name, call_id, body, language, segment"
+            " from timestep.steps where run_id = %s",
+            self.run_id,
+            repeatable=True,
+        )
+        self.rows = {row["key"]: _step(row) for row in found}
+
+    def answer(self, key: str, *, agent: str, name: str, call_id: str | None = None) -> Step | None:
+        """Return the recorded step of a call, or None if it is to be made.
+
+        Raises:
+            NotDurableError: The recorded step belongs to another call, or this execution has
+                asked for the key before: its answer would be that of another call.
+        """
+        if self.lost:
+            raise self.ownership_lost()
+        if key in self._asked:
+            raise NotDurableError(
+                f"Run {self.run_id}: two calls have the key {key!r} (now {name!r} of agent"
+                f" {agent!r}). A model must give every tool call an id of its own."
+            )
+        self._asked.add(key)
+        step = self.rows.get(key)
+        if step is None:
+            return None
+        asked = (agent, name, call_id) if step.kind == "tool" else (agent, None, None)
+        found = (
+            (step.agent, step.name, step.call_id)
+            if step.kind == "tool"
+            else (step.agent, None, None)
+        )
+        if asked != found:
+            raise NotDurableError(
+                f"Run {self.run_id}: the step {key!r} is recorded for {found[1] or 'a model call'}"
+                f" of agent {found[0]!r}, but {asked[1] or 'a model call'} of agent {asked[0]!r}"
+                " asks for it. The agent was changed while the run was under way; cancel the run"
+                " and start it anew."
+            )
+        return step
+
+    def forget_question(self, key: str) -> None:
+        """Allow the key to be asked for again: its call failed, or waits for a decision."""
+        self._asked.discard(key)
+
+    async def begin(self, step: Step) -> bool:
+        """Note that a call is about to be made; False if it had been begun before.
+
+        Raises:
+            RunOwnershipLostError: The run has another owner.
+        """
+        rows = await self.database.fetch(
+            _BEGIN,
+            self.run_id,
+            self.epoch,
+            step.key,
+            _column(step.agent),
+            _column(step.name),
+            _column(step.call_id),
+            _column(step.arguments),
+            "python",
+        )
+        if rows[0]["outcome"] == "lost":
+            raise self.ownership_lost()
+        return rows[0]["outcome"] == "started"
+
+    async def record(self, step: Step, started_at: datetime | None = None) -> None:
+        """Write a step that has ended.
+
+        Raises:
+            RunOwnershipLostError: The run has another owner.
+        """
+        rows = await asyncio.shield(
+            self.database.fetch(
+                _RECORD,
+                self.run_id,
+                self.epoch,
+                step.key,
+                step.kind,
+                step.status,
+                _column(step.agent),
+                _column(step.name),
+                _column(step.call_id),
+                _column(step.arguments),
+                documents.dump(step.body),
+                *step.tokens,
+                "python",
+                started_at,
+                repeatable=True,
+            )
+        )
+        if not rows[0]["written"]:
+            raise self.ownership_lost()
+
+    def ownership_lost(self) -> RunOwnershipLostError:
+        """Return the error for an execution that has to stop, and let nothing else happen in it."""
+        self.lost = True
+        return RunOwnershipLostError(
+            f"Run {self.run_id}: another process executes it now, or it was ended (this execution"
+            f" had epoch {self.epoch}). This execution stops; get_run() tells where the run stands."
+        )
+
+    def of_kind(self, kind: str) -> Iterable[Step]:
+        """Return the recorded steps of one kind."""
+        return (step for step in self.rows.values() if step.kind == kind)
+
+
+def now() -> datetime:
+    """Return the time for the column `started_at`."""
+    return datetime.now(UTC)
+
+
+def _step(row: dict[str, Any]) -> Step:
+    body = None if row["body"] is None else cast("dict[str, Any]", documents.load(row["body"]))
+    return Step(**{**row, "body": body})
+
+
+def _column(text: str | None) -> str | None:
+    return None if text is None else documents.without_nul(text)

@@ -1,0 +1,66 @@
+"""This process as an executor of durable runs, and what it executes right now."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from timestep.database import Database
+from timestep.durable.configuration import Configuration
+
+if TYPE_CHECKING:
+    from timestep.durable.execution import Execution
+
+
+@dataclass
+class Process:
+    """Who this process is in `timestep.executors`.
+
+    Attributes:
+        active: The runs that are executed here, by id. A run is looked for here before anything
+            else, so that a process never takes a run from itself.
+    """
+
+    configuration: Configuration
+    database: Database
+    instance: str
+    executor_id: str
+    active: dict[str, "Execution"] = field(default_factory=dict[str, "Execution"])
+    _reserved: set[str] = field(default_factory=set[str])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    alive_until: float = float("inf")  # on time.monotonic()
+
+    def reserve(self, run_id: str) -> bool:
+        """Reserve a run for one execution of this process; False if another one has it."""
+        with self._lock:
+            if run_id in self._reserved:
+                return False
+            self._reserved.add(run_id)
+            return True
+
+    def let_go(self, run_id: str) -> None:
+        """End the reservation of a run."""
+        with self._lock:
+            self._reserved.discard(run_id)
+
+    def has(self, run_id: str) -> bool:
+        """Return whether an execution of this process has the run, or is about to claim it."""
+        return run_id in self._reserved
+
+    def is_alive(self) -> bool:
+        """Return whether this process may still act on its runs."""
+        return time.monotonic() < self.alive_until
+
+
+_current: Process | None = None
+
+
+def use_process(process: Process | None) -> None:
+    """Make this the process that executes what DBOS hands out."""
+    global _current
+    _current = process
+
+
+def current_process() -> Process | None:
+    """Return the process that executes, None before a launch."""
+    return _current

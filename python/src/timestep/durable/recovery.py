@@ -1,0 +1,164 @@
+"""The heartbeat of this process, and the reaper that goes on with the runs of dead ones.
+
+- Who decides: PostgreSQL (`adopt_runs_v1`): of any number of reapers one gets an orphan.
+- What time means: the lease is renewed every sixth of its length by a thread of its own, so that
+  a busy event loop does not lose it. The database's clock counts.
+- On failure: a process that could not renew its lease for as long as the lease stops its runs, for
+  another may have taken them. When the database is back, it takes what is left.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+from dbos import DBOS, EnqueueOptions, SetWorkflowID
+
+from timestep.durable.execution import live_runs, run_agent_body
+from timestep.durable.process import Process
+from timestep.durable.registry import registered_names
+
+logger = logging.getLogger("timestep")
+
+_BEATS_PER_LEASE = 6
+_ADOPTED_AT_ONCE = 10
+
+
+class Heart:
+    """The thread that keeps this process alive in the eyes of the others, and looks after them."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.pid = os.getpid()
+        self._lease = process.configuration.lease_seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="timestep-heart", daemon=True)
+        self._suspects: set[str] = set()
+
+    def start(self) -> None:
+        """Register this process and begin."""
+        self._register()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and let others take over at once what is still under way here."""
+        self._stopped.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(self._lease)
+        for execution in list(self.process.active.values()):
+            execution.stop()
+        try:
+            self.process.database.fetch_sync(
+                "select timestep.stop_executor_v1(%s)", self.process.instance
+            )
+        except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+            logger.warning("this executor could not be signed off: %s", error)
+
+    def _live(self) -> None:
+        beat = self._lease / _BEATS_PER_LEASE
+        while not self._stopped.wait(beat):
+            try:
+                self._beat()
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next beat
+                logger.warning("heartbeat failed: %s", error)
+                if not self.process.is_alive():
+                    self._stop_runs()
+
+    def _beat(self) -> None:
+        began = time.monotonic()
+        rows = self._fetch(
+            "select timestep.keep_executor_alive_v1(%s, %s) as alive",
+            self.process.instance,
+            self._lease,
+        )
+        if not rows[0]["alive"]:
+            # stopped by a process of the same executor id, which has our runs now
+            self._stop_runs()
+            self._register()
+        self.process.alive_until = began + self._lease
+        self._stop_lost_runs()
+        self._adopt()
+        self._expire_approvals()
+
+    def _register(self) -> None:
+        process, configured = self.process, self.process.configuration
+        began = time.monotonic()
+        self._fetch(
+            "select timestep.register_executor_v1(%s, %s, %s, 'python', %s, %s, %s)",
+            process.instance,
+            process.executor_id,
+            configured.application,
+            socket.gethostname(),
+            os.getpid(),
+            self._lease,
+        )
+        process.alive_until = began + self._lease
+
+    def _stop_runs(self) -> None:
+        for execution in list(self.process.active.values()):
+            logger.warning("run %s: stopped here, the lease ran out", execution.journal.run_id)
+            execution.stop()
+
+    def _stop_lost_runs(self) -> None:
+        """Stop what was cancelled or taken; release what is ours in the table but not in fact."""
+        executing = dict(self.process.active)
+        rows = self._fetch(
+            "select run_id, epoch, status from timestep.runs"
+            " where owner = %s and status in ('pending', 'running')",
+            self.process.instance,
+        )
+        mine = {row["run_id"]: row for row in rows}
+        for run_id, execution in executing.items():
+            epoch = mine[run_id]["epoch"] if run_id in mine else None
+            ended = execution.settling or self.process.active.get(run_id) is not execution
+            if epoch != execution.journal.epoch and not ended:
+                execution.stop()
+        idle = {run for run in mine if not self.process.has(run) and run not in live_runs}
+        for run_id in idle & self._suspects:
+            self._fetch("select timestep.release_run_v1(%s, %s)", run_id, mine[run_id]["epoch"])
+        self._suspects = idle - self._suspects
+
+    def _adopt(self) -> None:
+        names = registered_names()
+        if not names:
+            return
+        orphans = self._fetch(
+            "select * from timestep.adopt_runs_v1(%s, 'python', %s, %s)",
+            self.process.instance,
+            names,
+            _ADOPTED_AT_ONCE,
+        )
+        for orphan in orphans:
+            if orphan["status"] != "failed":
+                self._continue(orphan)
+
+    def _continue(self, orphan: dict[str, Any]) -> None:
+        run_id = orphan["run_id"]
+        if orphan["queue_name"] is not None:
+            options: EnqueueOptions = {
+                "queue_name": self.process.configuration.queue(orphan["queue_name"]),
+                "workflow_name": "timestep.run_agent",
+                "workflow_id": run_id,
+            }
+            DBOS.enqueue_workflow_with_options(options, {"run_id": run_id, "segment": 0})
+            self._fetch("select timestep.mark_enqueued_v1(%s)", run_id)
+            return
+        logger.info("run %s: its process is gone, it goes on here", run_id)
+        with SetWorkflowID(f"{run_id}#{orphan['epoch']}"):
+            DBOS.start_workflow(
+                run_agent_body,
+                {"run_id": run_id, "segment": orphan["segment"], "epoch": orphan["epoch"]},
+            )
+        if orphan["workflow_id"] is not None:
+            DBOS.cancel_workflow(orphan["workflow_id"])
+
+    def _expire_approvals(self) -> None:
+        from timestep.durable.approvals import resume_here
+
+        for row in self._fetch("select run_id from timestep.expire_approvals_v1() as run_id"):
+            resume_here(self.process, row["run_id"])
+
+    def _fetch(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        return self.process.database.fetch_sync(statement, *values, repeatable=True)

@@ -1,0 +1,367 @@
+"""Durable runs, for their users: start one, look at it, cancel it, remove old ones."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict, Unpack, cast
+
+from agents import Agent, ModelProvider, RunConfig, RunHooks, RunState, TResponseInputItem
+from agents.memory import Session as SessionProtocol
+from dbos import DBOS, SetWorkflowID
+
+from timestep import documents
+from timestep.database import Database, open_database
+from timestep.durable.execution import Live, live_runs, run_agent_body
+from timestep.durable.launch import launched
+from timestep.durable.process import Process
+from timestep.durable.recorded_agent import RecordedAgents
+from timestep.durable.registry import describe_agents, register_agent
+from timestep.durable.result import WorkflowResult, result_of
+from timestep.errors import ConfigurationError, NotDurableError
+from timestep.run_state.items import wire_items
+from timestep.run_state.text import encode
+from timestep.runner import RunInput, default_result_processor
+
+_CREATE = f"select * from timestep.create_run_v1({', '.join(['%s'] * 11)})"
+_DEFAULT_MAX_TURNS = 10
+
+
+class DurableOptions(TypedDict, total=False):
+    """What a durable run takes beside its input.
+
+    Attributes:
+        context: For the tools: a mapping that JSON can hold, kept for later executions.
+        max_turns: As for `Runner.run`.
+        hooks: As for `Runner.run`; a later execution in another process uses those given to
+            `configure_dbos`.
+        run_config: The same.
+        error_handlers: As for `Runner.run`.
+        previous_response_id: As for `Runner.run`.
+        conversation_id: As for `Runner.run`.
+        approval_seconds: After how many seconds a decision that nobody took is a rejection
+            (never).
+    """
+
+    context: dict[str, Any] | None
+    max_turns: int | None
+    hooks: RunHooks[Any] | None
+    run_config: RunConfig | dict[str, Any] | None
+    error_handlers: Any
+    previous_response_id: str | None
+    conversation_id: str | None
+    approval_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A run to be made, checked."""
+
+    run_id: str
+    agent: Agent[Any]
+    session_id: str | None
+    input: str
+    input_sha256: str
+    options: str
+    timeout_seconds: float | None
+    queue_name: str | None = None
+    schedule: str | None = None
+
+
+async def run_agent_workflow(
+    agent: Agent[Any],
+    input_items: RunInput,
+    session: SessionProtocol | None = None,
+    stream: bool = False,
+    result_processor: Callable[[Any], Any] | None = default_result_processor,
+    model_provider: ModelProvider | None = None,
+    *,
+    workflow_id: str | None = None,
+    timeout_seconds: float | None = None,
+    **options: Unpack[DurableOptions],
+) -> WorkflowResult:
+    """Run the agent so that the run outlives this process, and return what it comes to.
+
+    Every answer of a model and every result of a tool is recorded when it is there. If the process
+    dies, another one that has the agent, in either language, goes on from the record.
+
+    Args:
+        agent: The agent to start with.
+        input_items: A text, Responses API items, or the state of a paused durable run, which
+            goes on then.
+        session: Where history is read from and added to (None: no history).
+        stream: Whether models answer as a stream (False).
+        result_processor: Given the SDK's streamed result, in this process only; it may consume
+            the events (`default_result_processor`).
+        model_provider: As for `run_agent` (None).
+        workflow_id: The name of the run: the same one is the same run, wherever it was started
+            (None: a new random one).
+        timeout_seconds: For how long it may run; pauses do not count (None: no limit).
+        **options: `context`, `max_turns`, `hooks`, `run_config`, `error_handlers`,
+            `previous_response_id`, `conversation_id`, `approval_seconds`.
+
+    Raises:
+        NotDurableError: Something about the run cannot be recorded; it was not started.
+        ConfigurationError: A run of this id has another input, agent or session.
+        TimestepError: The run failed in another process, or before.
+        Exception: What ended the run in this process, unchanged.
+    """
+    process = launched().process
+    live = _live(agent, session, stream, result_processor, model_provider, options)
+    if isinstance(input_items, RunState):
+        from timestep.durable.approvals import resume_state
+
+        return await resume_state(process, cast("RunState[Any, Any]", input_items), live)
+    request = requested(
+        agent, input_items, session, workflow_id=workflow_id, timeout_seconds=timeout_seconds,
+        options=options,
+    )  # fmt: skip
+    await known(process, agent)
+    if await create(process, request, owner=process.instance):
+        await start(request.run_id, live, segment=0)
+    return await outcome(process, request.run_id, live)
+
+
+def _live(
+    agent: Agent[Any],
+    session: SessionProtocol | None,
+    stream: bool,
+    processor: Callable[[Any], Any] | None,
+    provider: ModelProvider | None,
+    options: DurableOptions,
+) -> Live:
+    RecordedAgents().of(agent)  # refuses what cannot be recorded before anything is started
+    config = options.get("run_config")
+    return Live(
+        agent=agent,
+        session=session,
+        stream=stream,
+        processor=processor,
+        model_provider=provider,
+        run_config=RunConfig(**config) if isinstance(config, dict) else config,
+        hooks=options.get("hooks"),
+        context=options.get("context"),
+        error_handlers=options.get("error_handlers"),
+    )
+
+
+def requested(
+    agent: Agent[Any],
+    input_items: str | list[TResponseInputItem],
+    session: SessionProtocol | None,
+    *,
+    workflow_id: str | None,
+    timeout_seconds: float | None,
+    options: DurableOptions,
+    queue_name: str | None = None,
+    schedule: str | None = None,
+) -> Request:
+    """Return a run to be made.
+
+    Raises:
+        ConfigurationError: A value cannot be used.
+        NotDurableError: The context cannot be kept.
+    """
+    if workflow_id is not None and not workflow_id.strip():
+        raise ConfigurationError("workflow_id is empty: give a text, or leave it out.")
+    if timeout_seconds is not None and timeout_seconds <= 0:
+        raise ConfigurationError(f"timeout_seconds is {timeout_seconds}; expected more than 0.")
+    wire = input_items if isinstance(input_items, str) else wire_items(cast("Any", input_items))
+    return Request(
+        run_id=workflow_id or str(uuid.uuid4()),
+        agent=agent,
+        session_id=None if session is None else session.session_id,
+        input=documents.dump(wire),
+        input_sha256=hashlib.sha256(encode(wire).encode()).hexdigest(),
+        options=_stored(options),
+        timeout_seconds=timeout_seconds,
+        queue_name=queue_name,
+        schedule=schedule,
+    )
+
+
+def _stored(options: DurableOptions) -> str:
+    names = ("context", "conversation_id", "previous_response_id", "approval_seconds")
+    kept: dict[str, Any] = {n: options[n] for n in names if options.get(n) is not None}
+    kept["max_turns"] = options.get("max_turns", _DEFAULT_MAX_TURNS)
+    if not isinstance(kept.get("context", {}), dict):
+        raise NotDurableError(
+            f"The context is a {type(kept['context']).__name__}, which a later execution could not"
+            " have: a durable run takes a mapping that JSON can hold."
+        )
+    try:
+        return documents.dump(kept)
+    except ValueError as error:
+        raise NotDurableError(
+            f"The context cannot be kept for a later execution: {error}"
+        ) from None
+
+
+async def known(process: Process, agent: Agent[Any]) -> None:
+    """Make the agent known to this process and describe it in the database."""
+    register_agent(agent)
+    await asyncio.to_thread(describe_agents, process.database, agent)
+
+
+async def create(process: Process, request: Request, *, owner: str | None) -> bool:
+    """Make the run; False if it is there.
+
+    Raises:
+        ConfigurationError: The run that is there has another input, agent or session.
+    """
+    rows = await process.database.fetch(
+        _CREATE,
+        request.run_id,
+        documents.without_nul(request.agent.name),
+        request.session_id,
+        "python",
+        owner,
+        request.input,
+        request.input_sha256,
+        request.options,
+        request.queue_name,
+        request.schedule,
+        request.timeout_seconds,
+    )
+    if (what := rows[0]["conflict"]) is not None:
+        raise ConfigurationError(
+            f"The run {request.run_id!r} exists with another {what}: one workflow_id is one run."
+            " Use a new workflow_id, or pass what the run was started with."
+        )
+    return rows[0]["created"]
+
+
+async def start(run_id: str, live: Live | None, *, segment: int) -> None:
+    """Execute a run, or its next segment, in this process, on this event loop."""
+    if live is not None:
+        live.outcome = asyncio.get_running_loop().create_future()
+        live.outcome.add_done_callback(lambda future: future.cancelled() or future.exception())
+        live_runs[run_id] = live
+    with SetWorkflowID(run_id if segment == 0 else f"{run_id}:r{segment}"):
+        await DBOS.start_workflow_async(run_agent_body, {"run_id": run_id, "segment": segment})
+
+
+async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
+    """Wait for what a run comes to; an error in this process is raised as it is."""
+    if live.outcome is None:
+        return await result_of(process.database, run_id, live.agent)
+    try:
+        result = await asyncio.shield(live.outcome)
+    finally:
+        if live.outcome.done():
+            live_runs.pop(run_id, None)
+    known_result = await result_of(process.database, run_id, live.agent)
+    if result is None or known_result.status != "completed":
+        return known_result
+    import dataclasses
+
+    return dataclasses.replace(
+        known_result, final_output=result.final_output, usage=result.context_wrapper.usage
+    )
+
+
+async def database_of_runs() -> Database:
+    """Return the database in which runs lie, without launching anything."""
+    return await open_database()
+
+
+async def get_run(run_id: str) -> dict[str, Any] | None:
+    """Return how a run stands, as in `timestep.runs`; None if there is none."""
+    rows = await (await database_of_runs()).fetch(
+        "select * from timestep.runs where run_id = %s", run_id, repeatable=True
+    )
+    return rows[0] if rows else None
+
+
+async def list_runs(
+    *,
+    status: str | None = None,
+    agent: str | None = None,
+    session_id: str | None = None,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """Return runs, newest first.
+
+    Args:
+        status: Only of this status (None: of any).
+        agent: Only of the agent of this name (None: of any).
+        session_id: Only of this session (None: of any).
+        limit: At most so many (100).
+    """
+    return await (await database_of_runs()).fetch(
+        "select * from timestep.runs where status = coalesce(%s, status)"
+        " and agent = coalesce(%s, agent) and (%s::text is null or session_id = %s)"
+        " order by created_at desc, run_id limit %s",
+        status,
+        agent,
+        session_id,
+        session_id,
+        limit,
+        repeatable=True,
+    )
+
+
+async def list_run_steps(run_id: str) -> list[dict[str, Any]]:
+    """Return the model calls and tool calls of a run in the order in which they ended."""
+    return await (await database_of_runs()).fetch(
+        "select * from timestep.steps where run_id = %s and kind <> 'session'"
+        " order by finished_at nulls last, key",
+        run_id,
+        repeatable=True,
+    )
+
+
+async def cancel_run(run_id: str, *, reason: str = "cancelled by its user") -> bool:
+    """End a run that has not ended; what it still does is not recorded.
+
+    The process that executes it stops it within a sixth of its lease (5 seconds), or at its next
+    step.
+
+    Args:
+        run_id: The run.
+        reason: Why, for `get_run` ("cancelled by its user").
+
+    Returns:
+        True if this call ended the run, False if it had ended before.
+
+    Raises:
+        ConfigurationError: There is no such run.
+    """
+    database = await database_of_runs()
+    rows = await database.fetch(
+        "select timestep.cancel_run_v1(%s, %s) as before", run_id, documents.without_nul(reason)
+    )
+    before = rows[0]["before"]
+    if before is None:
+        raise ConfigurationError(f"There is no run {run_id!r} in {database.location.display}.")
+    from timestep.durable.process import current_process
+
+    process = current_process()
+    if process and (execution := process.active.get(run_id)):
+        execution.stop()
+    return before in ("pending", "running", "interrupted")
+
+
+async def delete_runs(*, older_than: timedelta) -> int:
+    """Remove runs that ended longer ago than that, with all that is theirs; return how many.
+
+    Conversations stay: they belong to their sessions.
+
+    Args:
+        older_than: How long ago a run must have ended.
+
+    Raises:
+        ConfigurationError: The time is negative.
+    """
+    if older_than < timedelta(0):
+        raise ConfigurationError(f"older_than is {older_than}; expected no negative time.")
+    database = await database_of_runs()
+    before = datetime.now(UTC) - older_than
+    removed = 0
+    while rows := await database.fetch(
+        "select run_id from timestep.delete_runs_v1(%s, 500) as run_id", before
+    ):
+        removed += len(rows)
+    return removed

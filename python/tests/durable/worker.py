@@ -1,0 +1,190 @@
+"""A process that executes durable runs, as a user would write it, and may kill itself.
+
+Usage: worker.py <command> <JSON>. The answer is one line of JSON on standard output.
+What its tools do is appended to the file EFFECTS, one line per start and end of a call.
+KILL names the moment at which the process kills itself with SIGKILL:
+"before:<n>" and "after:<n>" the n-th statement to the database since the run began,
+"inside:<n>" the n-th call of a tool.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from agents import Agent, RunContextWrapper, function_tool, set_tracing_disabled
+
+from timestep import Session
+from timestep.database import Database
+from timestep.durable.approvals import RunHandle, decide_approval, list_approvals, resume_run
+from timestep.durable.configuration import configure_dbos
+from timestep.durable.launch import ensure_dbos_launched
+from timestep.durable.runs import run_agent_workflow
+from timestep.durable.tools import durable_tool, idempotency_key
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Countdown:
+    """Kills this process at the moment that KILL names."""
+
+    def __init__(self, moment: str | None) -> None:
+        self.what, _, number = (moment or "never:0").partition(":")
+        self.left = int(number)
+
+    def at(self, what: str) -> None:
+        if what == self.what:
+            self.left -= 1
+            if self.left == 0:
+                die()
+
+
+kill = Countdown(os.environ.get("KILL"))
+
+
+def effect(what: str, tool: str, context: RunContextWrapper[Any], value: object) -> None:
+    line = json.dumps([what, tool, idempotency_key(context), value, os.getpid()])
+    with open(os.environ["EFFECTS"], "a") as file:
+        file.write(line + "\n")
+
+
+def done(tool: str, context: RunContextWrapper[Any], value: object) -> None:
+    effect("start", tool, context, value)
+    kill.at("inside")
+    effect("end", tool, context, value)
+
+
+@function_tool
+async def look(context: RunContextWrapper[Any], n: int) -> dict[str, int]:
+    done("look", context, n)
+    return {"found": n}
+
+
+@durable_tool(at_most_once=True)
+@function_tool
+async def mail(context: RunContextWrapper[Any], n: int) -> str:
+    done("mail", context, n)
+    return f"sent {n}"
+
+
+@function_tool(needs_approval=True)
+async def refund(context: RunContextWrapper[Any], n: int) -> str:
+    done("refund", context, n)
+    return f"refunded {n}"
+
+
+@function_tool
+async def fetch(context: RunContextWrapper[Any], n: int) -> str:
+    done("fetch", context, n)
+    return f"fetched {n}"
+
+
+@function_tool(needs_approval=True)
+async def risky(context: RunContextWrapper[Any], n: int) -> str:
+    done("risky", context, n)
+    return f"risked {n}"
+
+
+billing = Agent(name="billing", instructions="You do billing.", tools=[look, mail, refund])
+researcher = Agent(name="researcher", instructions="You research.", tools=[fetch, risky])
+triage = Agent(
+    name="triage",
+    instructions="You do triage.",
+    tools=[
+        look,
+        mail,
+        refund,
+        researcher.as_tool(tool_name="research", tool_description="Finds out."),
+    ],
+    handoffs=[billing],
+)
+
+
+def count_statements() -> None:
+    """Count statements from now on, for KILL."""
+    fetch_sync = Database.fetch_sync
+
+    def counted(self: Database, statement: str, *values: object, **options: Any) -> Any:
+        if "keep_executor" in statement or "adopt" in statement or "expire_approvals" in statement:
+            return fetch_sync(self, statement, *values, **options)
+        kill.at("before")
+        rows = fetch_sync(self, statement, *values, **options)
+        kill.at("after")
+        return rows
+
+    Database.fetch_sync = counted  # type: ignore[method-assign]
+
+
+async def run(
+    *,
+    workflow_id: str,
+    session_id: str | None = None,
+    approve: bool = True,
+    stream: bool = False,
+    timeout_seconds: float | None = None,
+    input: str = "please",
+    approval_seconds: float | None = None,
+) -> dict[str, Any]:
+    count_statements()
+    result = await run_agent_workflow(
+        agent=triage,
+        input_items=input,
+        session=Session(session_id) if session_id else None,
+        workflow_id=workflow_id,
+        stream=stream,
+        timeout_seconds=timeout_seconds,
+        approval_seconds=approval_seconds,
+    )
+    while approve and result.status == "interrupted":
+        for approval in await list_approvals(run_id=workflow_id):
+            await decide_approval(approval["approval_id"], approve=True, decided_by="worker")
+        result = await (await resume_run(workflow_id)).get_result()
+    return answer(result)
+
+
+async def wait(*, workflow_id: str) -> dict[str, Any]:
+    return answer(await RunHandle(workflow_id).get_result())
+
+
+async def by_state(*, workflow_id: str, reject: list[str] | None = None) -> dict[str, Any]:
+    """Decide on the state in memory and go on from it."""
+    result = await RunHandle(workflow_id).get_result()
+    while result.status == "interrupted":
+        state = result.to_state()
+        for item in state.get_interruptions():
+            if item.call_id in (reject or []):
+                state.reject(item, rejection_message="No, thank you.")
+            else:
+                state.approve(item)
+        result = await run_agent_workflow(agent=triage, input_items=state)
+    return answer(result)
+
+
+def answer(result: Any) -> dict[str, Any]:
+    return {
+        "status": result.status,
+        "output": result.final_output,
+        "tokens": result.usage.total_tokens,
+        "requests": result.usage.requests,
+        "interruptions": [item.call_id for item in result.interruptions],
+    }
+
+
+async def main() -> dict[str, Any]:
+    set_tracing_disabled(True)
+    configure_dbos(agents=[triage], lease_seconds=float(os.environ.get("LEASE", "1")))
+    await ensure_dbos_launched()
+    command = {"run": run, "wait": wait, "by_state": by_state}[sys.argv[1]]
+    return await command(**json.loads(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(asyncio.run(main())), flush=True)
+    except Exception as error:
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
+        raise

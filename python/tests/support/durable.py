@@ -1,0 +1,116 @@
+"""Durable runs in processes of their own, with the model that they talk to."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from support.postgres import clean_environment, execute
+from timestep.testing import ModelServer, Step
+
+WORKER = Path(__file__).parent.parent / "durable" / "worker.py"
+
+
+def call(name: str, call_id: str, **arguments: object) -> dict[str, Any]:
+    """Return a function call of the model's."""
+    return {"type": "function_call", "name": name, "arguments": arguments, "call_id": call_id}
+
+
+def says(*output: dict[str, Any] | str) -> Step:
+    """Return a step of the model's, every item with an id that does not depend on its place."""
+    items = [
+        {"type": "message", "text": item, "id": f"msg_{item}"}
+        if isinstance(item, str)
+        else {**item, "id": f"fc_{item['call_id']}"}
+        for item in output
+    ]
+    return {"output": items, "usage": {"input_tokens": 10, "output_tokens": 1}}
+
+
+class Company:
+    """A database, a model, and the processes that work with both."""
+
+    def __init__(self, url: str, server: ModelServer, folder: Path, script: str) -> None:
+        self.url = url
+        self.server = server
+        self.effects_file = folder / "effects"
+        self.effects_file.touch()
+        self.script_id = script
+        self.asked = 0  # requests before the script was set anew
+
+    def script(self, *steps: Step) -> None:
+        self.steps = list(steps)
+        self.server.script(self.script_id, self.steps)
+
+    def rewind_script(self) -> None:
+        """Let the model go on after the last response that is recorded."""
+        self.asked += len(self.server.requests(self.script_id))
+        recorded = self.rows("select count(*) from timestep.steps where kind = 'model'")[0][0]
+        self.server.script(self.script_id, self.steps[recorded:])
+
+    @property
+    def model_calls(self) -> int:
+        return self.asked + len(self.server.requests(self.script_id))
+
+    def worker(self, command: str, *, kill: str = "", lease: float = 1, **options: Any):
+        """Start a worker process."""
+        environment = clean_environment(
+            PG_CONNECTION_URI=self.url,
+            OPENAI_API_KEY=self.server.api_key(self.script_id),
+            OPENAI_BASE_URL=self.server.url,
+            EFFECTS=str(self.effects_file),
+            LEASE=str(lease),
+            **({"KILL": kill} if kill else {}),
+        )
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-W",
+                "error::RuntimeWarning",
+                str(WORKER),
+                command,
+                json.dumps(options),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def run(self, command: str, *, seconds: float = 60, **options: Any) -> dict[str, Any]:
+        """Run a worker to its end and return its answer."""
+        return answer_of(self.worker(command, **options), seconds=seconds)
+
+    def run_killed(self, kill: str, **options: Any) -> bool:
+        """Run a worker that kills itself; False if it ended before it came to that."""
+        process = self.worker("run", kill=kill, **options)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode in (0, -9), errors
+        return process.returncode == -9
+
+    def effects(self, what: str | None = None, tool: str | None = None) -> list[list[Any]]:
+        lines = [json.loads(line) for line in self.effects_file.read_text().splitlines()]
+        return [
+            each
+            for each in lines
+            if (what is None or each[0] == what) and (tool is None or each[1] == tool)
+        ]
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return execute(self.url, sql)
+
+
+def answer_of(process: subprocess.Popen[str], *, seconds: float = 60) -> dict[str, Any]:
+    """Return the answer of a worker; what it wrote to standard error, where it has none."""
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        raise AssertionError(f"the worker did not end: {output}\n{errors[-6000:]}") from None
+    lines = output.splitlines()
+    assert lines, errors[-6000:]
+    if process.returncode:
+        return {**json.loads(lines[-1]), "errors": errors[-6000:]}
+    return json.loads(lines[-1])
