@@ -1,11 +1,10 @@
 """Durable runs in processes of their own, with the model that they talk to."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from support.forkserver import Child, ForkServer
 from support.postgres import clean_environment, execute
 from timestep.testing import ModelServer, Step
 
@@ -31,8 +30,12 @@ def says(*output: dict[str, Any] | str) -> Step:
 class Company:
     """A database, a model, and the processes that work with both."""
 
-    def __init__(self, url: str, server: ModelServer, folder: Path, script: str) -> None:
+    def __init__(
+        self, url: str, server: ModelServer, workers: ForkServer, folder: Path, script: str
+    ) -> None:
         self.url = url
+        self.workers = workers
+        self.folder = folder
         self.server = server
         self.effects_file = folder / "effects"
         self.effects_file.touch()
@@ -53,7 +56,7 @@ class Company:
     def model_calls(self) -> int:
         return self.asked + len(self.server.requests(self.script_id))
 
-    def worker(self, command: str, *, kill: str = "", lease: float = 1, **options: Any):
+    def worker(self, command: str, *, kill: str = "", lease: float = 1, **options: Any) -> Child:
         """Start a worker process."""
         environment = clean_environment(
             PG_CONNECTION_URI=self.url,
@@ -63,20 +66,7 @@ class Company:
             LEASE=str(lease),
             **({"KILL": kill} if kill else {}),
         )
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-W",
-                "error::RuntimeWarning",
-                str(WORKER),
-                command,
-                json.dumps(options),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+        return self.workers.start([command, json.dumps(options)], environment, self.folder)
 
     def run(self, command: str, *, seconds: float = 60, **options: Any) -> dict[str, Any]:
         """Run a worker to its end and return its answer."""
@@ -85,9 +75,9 @@ class Company:
     def run_killed(self, kill: str, **options: Any) -> bool:
         """Run a worker that kills itself; False if it ended before it came to that."""
         process = self.worker("run", kill=kill, **options)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode in (0, -9), errors
-        return process.returncode == -9
+        code = process.wait()
+        assert code in (0, -9), process.errors
+        return code == -9
 
     def effects(self, what: str | None = None, tool: str | None = None) -> list[list[Any]]:
         lines = [json.loads(line) for line in self.effects_file.read_text().splitlines()]
@@ -101,16 +91,9 @@ class Company:
         return execute(self.url, sql)
 
 
-def answer_of(process: subprocess.Popen[str], *, seconds: float = 60) -> dict[str, Any]:
+def answer_of(process: Child, *, seconds: float = 60) -> dict[str, Any]:
     """Return the answer of a worker; what it wrote to standard error, where it has none."""
-    try:
-        output, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, errors = process.communicate()
-        raise AssertionError(f"the worker did not end: {output}\n{errors[-6000:]}") from None
-    lines = output.splitlines()
-    assert lines, errors[-6000:]
-    if process.returncode:
-        return {**json.loads(lines[-1]), "errors": errors[-6000:]}
-    return json.loads(lines[-1])
+    code = process.wait(seconds)
+    lines = process.output.splitlines()
+    assert lines, process.errors
+    return {**json.loads(lines[-1]), **({"errors": process.errors} if code else {})}

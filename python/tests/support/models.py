@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from agents import set_tracing_disabled
 from timestep.models import default
 from timestep.testing import ModelServer
 
@@ -31,6 +32,7 @@ def model_server() -> Iterator[ModelServer]:
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _FOREIGN:
         monkeypatch.delenv(name, raising=False)
+    set_tracing_disabled(True)
 
 
 async def close_default_provider() -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from support.processes import WITHOUT_INDEX
 from support.waiting import until
 from timestep.database import open_database_sync
 
@@ -77,7 +78,7 @@ def embedded_server() -> Iterator[str]:
     with (
         new_data_folder() as folder,
         subprocess.Popen(
-            [sys.executable, "-c", HOLD],
+            [sys.executable, "-c", WITHOUT_INDEX + HOLD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -50,7 +50,7 @@ def reason(error: psycopg.OperationalError, *, seconds: int) -> str:
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return f"no answer within {max(seconds, 2)} seconds; is it a PostgreSQL, and is it awake?"
     pgconn = error.pgconn
-    if pgconn is not None and pgconn.needs_password and not pgconn.used_password:
+    if pgconn is not None and pgconn.needs_password:
         return (
             "it requires a password and none was given; "
             "add it to the address, to PGPASSWORD or to the password file"

@@ -1,0 +1,7 @@
+"""python -m timestep.cli: the command `timestep` without its script."""
+
+import sys
+
+from timestep.cli.main import main
+
+sys.exit(main())
