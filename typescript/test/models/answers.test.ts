@@ -69,7 +69,7 @@ async function run(row: Row, streamed: boolean) {
     tools: (row.tools ?? []).map((name: string) => TOOLS[name]),
     ...(row.output_type ? { outputType: z.object({ name: z.string() }) as never } : {}),
     modelSettings: row.effort ? { reasoning: { effort: row.effort } } : {},
-  }) as Agent;
+  }) as unknown as Agent;
   const input: string | AgentInputItem[] =
     typeof row.input === 'string' ? row.input : fromWireItems(row.input);
   const runner = new Runner({ modelProvider });

@@ -41,7 +41,7 @@ def read_query(arguments: str) -> SearchQuery:
         raise BadQuery("the arguments are no JSON object")
     members = cast("dict[str, Any]", given)
     size = members.get("search_context_size") or "medium"
-    if size not in _RESULTS:
+    if not isinstance(size, str) or size not in _RESULTS:
         raise BadQuery("search_context_size is none of low, medium, high")
     return SearchQuery(
         query=_query(members.get("query")),
