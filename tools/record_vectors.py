@@ -7,7 +7,8 @@ and the request that the model gets next. Recorded files are kept for ever and n
 what is there already is left as it is, and a new version of the SDK gets a folder of its own.
 """
 
-# pyright: basic, reportMissingImports=false - it runs the scenarios of the tests
+# It runs the scenarios of the tests, which are not typed.
+# pyright: basic, reportMissingImports=false
 
 import asyncio
 import json

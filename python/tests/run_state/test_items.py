@@ -1,5 +1,10 @@
 """Items lose what only a chat-completions model leaves on them, and nothing else."""
 
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
 from timestep.run_state.items import (
     native_handoff_output,
     native_wire_item,
@@ -49,3 +54,12 @@ def test_any_other_handoff_output_stays():
 def test_a_message_without_id_gets_the_sdks_placeholder():
     assert native_wire_item({"type": "message"}) == {"type": "message", "id": "__fake_id__"}
     assert native_wire_item({"type": "function_call"}) == {"type": "function_call"}
+
+
+VECTORS = Path(__file__).parents[3] / "spec" / "vectors" / "items"
+ROWS = [row for path in VECTORS.glob("*.json") for row in json.loads(path.read_text())["rows"]]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["description"])
+def test_recorded_items_have_the_recorded_portable_form(row: Any):
+    assert portable_item(row["wire"]) == row.get("portable", row["wire"])

@@ -1,5 +1,7 @@
 """Two descriptions of the same arguments give the same lines."""
 
+import json
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -92,3 +94,14 @@ def test_pydantic_and_zod_give_the_same_lines(pydantic, zod):
 def test_no_arguments_give_no_lines():
     assert argument_lines({"type": "object", "properties": {}}) == []
     assert argument_lines(None) == []
+
+
+VECTORS = Path(__file__).parents[3] / "spec" / "vectors" / "tool_arguments"
+ROWS = [row for path in VECTORS.glob("*.json") for row in json.loads(path.read_text())["rows"]]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["description"])
+def test_every_library_gives_the_recorded_lines(row: Any):
+    assert [argument_lines(schema) for schema in row["schemas"]] == [
+        row["lines"] for _ in row["schemas"]
+    ]

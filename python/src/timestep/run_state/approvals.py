@@ -1,5 +1,8 @@
 """Decisions on tool calls: what waits for one, and those that were made."""
 
+# The SDK has no public way to the agents and decisions of a state.
+# pyright: reportPrivateUsage=false
+
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 

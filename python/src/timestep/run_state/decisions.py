@@ -14,8 +14,9 @@ from timestep.run_state.text import encode, utf16_order
 _Entry = dict[str, Any]
 
 
-def stored_approvals(context: Native) -> list[Approval]:
-    """Return the decisions of a native context as the specification writes them."""
+def stored_approvals(native: Native) -> list[Approval]:
+    """Return the decisions that a native document holds, as the specification writes them."""
+    context = cast("Native", native["context"])
     found: list[Approval] = []
     for entry in context.get("function_tool_approvals", []):
         owner = {"kind": "function", "agent": entry["agent"]["name"]}
@@ -28,7 +29,10 @@ def stored_approvals(context: Native) -> list[Approval]:
             found += _entries({"kind": "hosted_mcp", **owner}, entry["decision"])
     for name, decision in context.get("approvals", {}).items():
         found += _entries({"kind": "other", "tool": name}, decision)
-    return sorted(found, key=lambda approval: utf16_order(encode(approval)))
+    outputs = (raw for response in native["model_responses"] for raw in response["output"])
+    answered = {None, *(call_id_of(raw) for raw in outputs)}
+    kept = [approval for approval in found if approval.get("call_id") in answered]
+    return sorted(kept, key=lambda approval: utf16_order(encode(approval)))
 
 
 def _entries(base: dict[str, Any], record: Native) -> list[Approval]:

@@ -1,12 +1,15 @@
 """Agents and tools as a saved run finds them again: by name, with the same arguments."""
 
+# The SDK has no public way to the agents and decisions of a state.
+# pyright: reportPrivateUsage=false
+
 import logging
 import re
 from functools import cache
 from typing import Any, cast
 
 from agents import Agent, FunctionTool, Handoff, HostedMCPTool
-from agents._run_state_agent_identity import _iter_agent_graph  # pyright: ignore[reportPrivateUsage]
+from agents._run_state_agent_identity import _iter_agent_graph
 from agents._tool_identity import get_function_tool_lookup_key_for_tool
 
 from timestep.errors import AgentMismatchError, NotPortableError

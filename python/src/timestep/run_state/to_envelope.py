@@ -1,5 +1,8 @@
 """Writing a run of the Python SDK in the form that both languages read."""
 
+# The SDK has no public way to the agents and decisions of a state.
+# pyright: reportPrivateUsage=false
+
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, cast
@@ -77,7 +80,7 @@ def _run(native: Native, graph: AgentGraph, around: Native | None) -> Run:
             items=pool.items,
             session_items=pool.session_items(),
             responses=_responses(native["model_responses"], pool),
-            approvals=stored_approvals(context),
+            approvals=stored_approvals(native),
             guardrails=stored_guardrails(native),
             conversation_id=native.get("conversation_id"),
             previous_response_id=native.get("previous_response_id"),
