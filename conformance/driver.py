@@ -187,7 +187,6 @@ def _report(result: Any, version: int | None = None) -> Json:
                 "call_id": _call_id(item.raw_item),
                 "tool": item.name,
                 "agent": item.agent.name,
-                "arguments": item.arguments,
             }
             for item in result.interruptions
         ],

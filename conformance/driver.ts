@@ -148,7 +148,6 @@ function report(result: any, version: number | null = null): Json {
       call_id: callId(item.rawItem),
       tool: item.name,
       agent: item.agent.name,
-      arguments: item.arguments,
     })),
     usage: {
       requests: usage.requests,

@@ -43,8 +43,8 @@ class Play:
 
     languages: list[str]
     """Who asked the model, for each request."""
-    requests: list[str]
-    """The body of each request, letter by letter."""
+    requests: list[Json]
+    """The body of each request."""
     reports: list[Json]
     """What each part of the run came to: output, agent, interruptions, usage; or its error."""
     executions: list[list[tuple[str, str, str]]]
@@ -53,8 +53,8 @@ class Play:
     """The saved versions, as SQL shows them."""
     approvals: list[Json]
     """The approvals that they wait for, as SQL shows them."""
-    history: list[str]
-    """The items of the session, letter by letter."""
+    history: list[Json]
+    """The items of the session."""
 
     @property
     def envelopes(self) -> list[str | None]:
@@ -76,7 +76,13 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
     scenario = SCENARIOS[name]
     script = f"{name}-{next(world.numbers)}"
     steps = [*scenario.get("before", []), *scenario["model"]]
-    world.server.script(script, steps, seed=name, conversations=_conversations(scenario))
+    world.server.script(
+        script,
+        steps,
+        seed=name,
+        conversations=_conversations(scenario),
+        loose=scenario.get("loose", False),
+    )
     command = {
         "scenario": _continued(world, script, scenario),
         "session_id": script,
@@ -100,7 +106,7 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
         languages += [language] * asked
     return Play(
         languages=languages,
-        requests=[entry["body"] for entry in _model_requests(world, script, scenario)],
+        requests=[json.loads(entry["body"]) for entry in _model_requests(world, script, scenario)],
         reports=[_report(answer, scenario) for answer in answers],
         executions=[answer.executions for answer in answers],
         states=world.rows(
@@ -115,7 +121,7 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
             script,
         ),
         history=[
-            row["document"]
+            json.loads(row["document"])
             for row in world.rows(
                 "select document from timestep.session_items where session_id = %s"
                 " order by item_id",

@@ -220,8 +220,7 @@ def _ship_order(record: Record) -> Tool:
         record("ship_order", context.tool_arguments, context.tool_call_id)
         return f"Shipped {order}: {len(parcels)} in {unit}, {note or 'no note'}."
 
-    # The schema that zod makes of optional arguments is not a strict one.
-    return function_tool(ship_order, needs_approval=True, strict_mode=False)
+    return function_tool(ship_order, needs_approval=True)
 
 
 async def _never_reached(*_: object) -> str:
