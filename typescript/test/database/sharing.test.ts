@@ -60,7 +60,7 @@ test(
     const environment = { PG_CONNECTION_URI: empty.url };
     const users = Array.from(
       { length: 20 },
-      (_, at) => use(at % 4 ? 'node' : 'python', [`user ${at}`, '0', 'close'], environment).ended,
+      (_, at) => use(at % 7 ? 'node' : 'python', [`user ${at}`, '0', 'close'], environment).ended,
     );
     expect((await Promise.all(users)).filter(failed)).toEqual([]);
     const counts = await administer(
@@ -70,7 +70,7 @@ test(
     );
     expect(counts).toEqual([{ visits: 20, first: 1 }]);
   },
-  2 * MINUTES,
+  4 * MINUTES,
 );
 
 test(
@@ -82,7 +82,7 @@ test(
     const waiting = Array.from({ length: 60 }, (_, at) => at);
     const worker = async () => {
       for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
-        const language = at % 10 === 1 ? 'python' : 'node';
+        const language = at % 15 === 1 ? 'python' : 'node';
         const killed = at % 5 === 0;
         const name = `${language} ${at}`;
         const process = use(
@@ -101,7 +101,7 @@ test(
     expect(names).toHaveLength(60);
     expect(await namesIn(folder)).toEqual(names.sort());
   },
-  5 * MINUTES,
+  6 * MINUTES,
 );
 
 function failed({ code, stderr }: Ended): boolean {
