@@ -12,7 +12,7 @@ export function dump(value: unknown): string {
     }
     return member;
   });
-  return text.replace(/[\u007f-\uffff]/g, escape);
+  return text.replace(/[\u007f-\uffff]/g, escaped);
 }
 
 /** The text fit for a PostgreSQL text column, which takes neither NUL nor surrogates; else null. */
@@ -20,7 +20,7 @@ export function columnText(value: unknown): string | null {
   return typeof value === 'string' ? value.replaceAll('\0', '\ufffd').toWellFormed() : null;
 }
 
-function escape(character: string): string {
+function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 

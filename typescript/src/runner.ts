@@ -10,11 +10,10 @@
  */
 
 import {
-  type Agent,
   type AgentInputItem,
   type IndividualRunOptions,
-  type NonStreamRunOptions,
   type ModelProvider,
+  type NonStreamRunOptions,
   type RunConfig,
   Runner,
   type RunResult,
@@ -26,21 +25,38 @@ import { warn } from './logger.ts';
 import { MultiModelProvider } from './models/index.ts';
 import { type Claim, lost } from './runState/claim.ts';
 import { inputItems } from './runState/items.ts';
+import type { AnyAgent, AnyRunState } from './runState/native.ts';
 import { type SavedVersion, savedVersion } from './runState/store.ts';
 import { writingUnderClaim } from './session.ts';
 
-type AnyAgent = Agent<any, any>;
-type AnyRunState = RunState<any, any>;
+// biome-ignore-start lint/suspicious/noExplicitAny: the SDK's own generics at their widest
+type ResultOf<TAgent extends AnyAgent, TStream extends boolean> = TStream extends true
+  ? StreamedRunResult<any, TAgent>
+  : RunResult<any, TAgent>;
 type SDKResult = RunResult<any, any> | StreamedRunResult<any, any>;
+type SDKOptions = IndividualRunOptions<any, any>;
+type WholeRunOptions = NonStreamRunOptions<any, any>;
+// biome-ignore-end lint/suspicious/noExplicitAny: see above
 
 /** A text, items (of the SDK or of the Responses API), or a saved or loaded state. */
 export type RunInput = string | AgentInputItem[] | Record<string, unknown>[] | AnyRunState;
 
 /** Called with the result of a run; see {@link runAgent}. */
-export type ResultProcessor = (result: any) => unknown;
+export type ResultProcessor<TResult = SDKResult, TAnswer = unknown> = (
+  result: TResult,
+) => TAnswer | Promise<TAnswer>;
+
+/** What a run comes to: what the processor returned, or the result where it returned nothing. */
+export type Answer<TResult, TAnswer> = [TAnswer] extends [never]
+  ? TResult
+  : TAnswer extends undefined | null
+    ? TResult
+    : TAnswer extends void
+      ? TResult
+      : TAnswer;
 
 /** What the SDK's `run` takes beside agent, input, session and stream, with its own defaults. */
-export type RunOptions = Omit<IndividualRunOptions<any, any>, 'stream' | 'session'> & {
+export type RunOptions = Omit<SDKOptions, 'stream' | 'session'> & {
   /** Settings of the SDK's `Runner`. */
   runConfig?: Partial<RunConfig>;
   /** A runner of your own, for listeners (`runner.on(…)`); `runConfig` is then not used. */
@@ -83,29 +99,52 @@ export async function defaultResultProcessor<T extends SDKResult>(result: T): Pr
  * @throws StateConflictError when another process resumed this saved state first, or took it over.
  * @throws Errors of the SDK, the model client and the tools, unchanged.
  */
-export async function runAgent(
-  agent: AnyAgent,
+export async function runAgent<
+  TAgent extends AnyAgent,
+  const TStream extends boolean = false,
+  TAnswer = never,
+>(
+  agent: TAgent,
   runInput: RunInput,
   session?: SessionProtocol,
-  stream: boolean = false,
-  resultProcessor: ResultProcessor | null = defaultResultProcessor,
+  stream?: TStream,
+  resultProcessor?: ResultProcessor<ResultOf<TAgent, TStream>, TAnswer> | null,
   modelProvider?: ModelProvider,
   options: RunOptions = {},
-): Promise<any> {
+): Promise<Answer<ResultOf<TAgent, TStream>, TAnswer>> {
   const { runConfig, runner = runnerFor(runConfig, modelProvider), ...sdkOptions } = options;
+  const process = resultProcessor === undefined ? defaultResultProcessor : resultProcessor;
   const input = Array.isArray(runInput) ? inputItems(runInput) : runInput;
   const start = (signal = sdkOptions.signal): Promise<SDKResult> =>
     runner.run(agent, input, {
       ...sdkOptions,
       ...(signal && { signal }),
       ...(session && { session }),
-      stream,
-    } as NonStreamRunOptions<any, any>) as Promise<SDKResult>;
+      stream: stream ?? false,
+    } as WholeRunOptions);
   const saved = runInput instanceof RunState ? savedVersion(runInput) : undefined;
-  if (!saved) return processed(await start(), resultProcessor);
-  const resumption = await Resumption.begin(saved, runInput as AnyRunState);
-  const result = await resumption.run(start, sdkOptions.signal);
-  const answer = await resumption.explaining(processed(result, resultProcessor));
+  const answer = saved
+    ? await resume(
+        saved,
+        runInput as AnyRunState,
+        start,
+        process as ResultProcessor | null,
+        sdkOptions.signal,
+      )
+    : await processed(await start(), process as ResultProcessor | null);
+  return answer as Answer<ResultOf<TAgent, TStream>, TAnswer>;
+}
+
+async function resume(
+  saved: SavedVersion,
+  state: AnyRunState,
+  start: (signal: AbortSignal) => Promise<SDKResult>,
+  processor: ResultProcessor | null,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const resumption = await Resumption.begin(saved, state);
+  const result = await resumption.run(start, signal);
+  const answer = await resumption.explaining(processed(result, processor));
   if (resumption.ended) await resumption.settled;
   return answer;
 }
@@ -181,7 +220,7 @@ class Resumption {
   }
 }
 
-async function processed(result: SDKResult, processor: ResultProcessor | null): Promise<any> {
+async function processed(result: SDKResult, processor: ResultProcessor | null): Promise<unknown> {
   if (processor === null) return result;
   return (await processor(result)) ?? result;
 }

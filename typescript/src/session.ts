@@ -13,7 +13,13 @@ import type { AgentInputItem, Session as SessionProtocol } from '@openai/agents'
 import { type Database, openDatabase } from './database/index.ts';
 import { columnText, dump } from './documents.ts';
 import { ConfigurationError, StateConflictError } from './errors.ts';
-import { fromWireItems, toWireItems, type WireItem } from './runState/items.ts';
+import {
+  type CallNames,
+  callNames,
+  fromWireItems,
+  toWireItems,
+  type WireItem,
+} from './runState/items.ts';
 
 const claimToken = new AsyncLocalStorage<string>();
 
@@ -69,7 +75,7 @@ export class Session implements SessionProtocol {
       [this.sessionId, limit ?? null],
       { repeatable: true },
     );
-    return fromWireItems(rows.map((row) => JSON.parse(row.document) as WireItem));
+    return this.#read(rows);
   }
 
   /**
@@ -109,7 +115,7 @@ export class Session implements SessionProtocol {
       'select document from timestep.pop_session_item_v1($1) as document',
       [this.sessionId],
     );
-    return row && fromWireItems([JSON.parse(row.document) as WireItem])[0];
+    return row && (await this.#read([row]))[0];
   }
 
   /** Remove every item. Saved run states of the session stay. */
@@ -122,6 +128,26 @@ export class Session implements SessionProtocol {
     );
   }
 
+  /** Items as the SDK has them: the output of a tool names the tool, which only its call does here. */
+  async #read(rows: { document: string }[]): Promise<AgentInputItem[]> {
+    const items = rows.map((row) => JSON.parse(row.document) as WireItem);
+    const calls = new Set(items.filter(isCall).map(({ call_id }) => call_id));
+    const orphans = items.filter(isOutput).map(({ call_id }) => call_id);
+    const sought = orphans.filter((id) => !calls.has(id));
+    return fromWireItems(items, sought.length > 0 ? await this.#names(sought) : undefined);
+  }
+
+  async #names(callIds: unknown[]): Promise<CallNames> {
+    const database = await this.#open();
+    const rows = await database.query<{ document: string }>(
+      `select document from timestep.session_items
+         where session_id = $1 and type = 'function_call' and call_id = any($2)`,
+      [this.sessionId, callIds.map(columnText)],
+      { repeatable: true },
+    );
+    return callNames(rows.map((row) => JSON.parse(row.document) as WireItem));
+  }
+
   #open(): Promise<Database> {
     this.#database ??= openDatabase(this.#connectionString);
     this.#database.catch(() => {
@@ -129,4 +155,12 @@ export class Session implements SessionProtocol {
     });
     return this.#database;
   }
+}
+
+function isCall({ type }: WireItem): boolean {
+  return type === 'function_call';
+}
+
+function isOutput({ type }: WireItem): boolean {
+  return type === 'function_call_output';
 }

@@ -139,6 +139,21 @@ function missingAgent(name: string, root: AnyAgent): AgentMismatchError {
   );
 }
 
+/**
+ * Refuses agents that share a name: a saved run finds its agents by it.
+ *
+ * @throws NotPortableError which names them.
+ */
+export function refuseSharedNames(root: AnyAgent): void {
+  const names = handoffGraph(root).map(({ name }) => name);
+  const shared = names.filter((name, index) => names.indexOf(name) !== index);
+  if (shared.length === 0) return;
+  throw new NotPortableError(
+    `Several agents are named ${listed([...new Set(shared)])}: a saved run finds its agents by ` +
+      'name, so give each a name of its own.',
+  );
+}
+
 /** Which of the SDK's own names for agents and tools differ between the languages, told once each. */
 export function warnOfNames(run: Run, root: AnyAgent): void {
   for (const agent of handoffGraph(root)) {

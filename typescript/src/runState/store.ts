@@ -12,7 +12,7 @@ import { fromEnvelope } from './fromEnvelope.ts';
 import type { AnyAgent, AnyRunState, ContextSerializer } from './native.ts';
 import * as native from './native.ts';
 import { checkNativeAgents } from './nativeAgents.ts';
-import { type Envelope, decode, encode } from './record.ts';
+import { decode, type Envelope, encode } from './record.ts';
 import { statusOf, toEnvelope } from './toEnvelope.ts';
 
 /** Makes the context object out of the saved one. */
@@ -117,7 +117,13 @@ export class RunStateStore {
    * @throws AgentMismatchError when an agent or tool that the run needs is missing or changed.
    * @throws NotPortableError when Python wrote it and TypeScript cannot continue it.
    */
-  async load({ version, context }: { version?: number; context?: unknown } = {}): Promise<AnyRunState> {
+  async load({
+    version,
+    context,
+  }: {
+    version?: number;
+    context?: unknown;
+  } = {}): Promise<AnyRunState> {
     const database = await this.#open();
     const row = await this.#row(database, version);
     if (!row || (row.status === 'done' && version === undefined)) {
@@ -137,9 +143,13 @@ export class RunStateStore {
   /** Remove every saved version of the session, its approvals with them. */
   async clear(): Promise<void> {
     const database = await this.#open();
-    await database.query('delete from timestep.run_states where session_id = $1', [this.sessionId], {
-      repeatable: true,
-    });
+    await database.query(
+      'delete from timestep.run_states where session_id = $1',
+      [this.sessionId],
+      {
+        repeatable: true,
+      },
+    );
   }
 
   /** Let go of the database. The store may be used again and opens it anew. */

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { NotPortableError } from '../errors.ts';
-import { warnOfNames } from './agents.ts';
+import { refuseSharedNames, warnOfNames } from './agents.ts';
 import { defined, isEmpty } from './content.ts';
 import { approvalsOf, giveToRuns } from './decisions.ts';
 import { writeGuardrails } from './guardrails.ts';
@@ -12,6 +12,7 @@ import {
   type AnyRunState,
   type ContextSerializer,
   isTranslatable,
+  type NativeItem,
   type NativeState,
   nativeDocument,
   schemaVersion,
@@ -52,10 +53,12 @@ export function rememberOrigin(state: AnyRunState, envelope: Envelope): void {
 export function toEnvelope(state: AnyRunState, options: ToEnvelopeOptions = {}): Envelope {
   const native = options.native ?? nativeDocument(state, options.contextSerializer);
   const previous = options.previous ?? origins.get(state);
+  const agent = options.agent ?? state._currentAgent;
+  refuseSharedNames(agent);
   const run = writeRun(native);
   if (!isEmpty(native.context.context) || previous?.context) run.context = native.context.context;
   giveToRuns(run, approvalsOf(native.context));
-  warnOfNames(run, options.agent ?? state._currentAgent);
+  warnOfNames(run, agent);
   const writer = {
     language: 'typescript',
     sdk_version: sdkVersion,
@@ -129,7 +132,7 @@ export function statusOf({ currentStep, modelResponses }: NativeState): Run['sta
 
 function writeSettings(native: NativeState): Partial<Run> {
   const saved = native.currentTurnPersistedItemCount ?? 0;
-  const unsaved = native.generatedItems.length - saved;
+  const unsaved = unsavedAfter(saved, native.generatedItems);
   return defined({
     tool_input: native.context.toolInput,
     conversation_id: native.conversationId,
@@ -139,6 +142,12 @@ function writeSettings(native: NativeState): Partial<Run> {
     session_persisted: saved > 0 || undefined,
     session_unsaved: saved > 0 && unsaved > 0 ? unsaved : undefined,
   });
+}
+
+/** The session keeps no approvals: those right after the saved items wait for nothing. */
+function unsavedAfter(saved: number, items: NativeItem[]): number {
+  const first = items.findIndex(({ type }, i) => i >= saved && type !== 'tool_approval_item');
+  return first < 0 ? 0 : items.length - first;
 }
 
 function writeTrace(trace: NativeState['trace']): Run['trace'] {
