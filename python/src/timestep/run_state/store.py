@@ -20,7 +20,6 @@ from timestep.run_state.approvals import PendingApproval, pending_approvals
 from timestep.run_state.claim import Claim, conflict
 from timestep.run_state.from_envelope import from_envelope
 from timestep.run_state.native_identity import check_native_agents
-from timestep.run_state.text import encode
 from timestep.run_state.to_envelope import to_envelope
 
 logger = logging.getLogger("timestep")
@@ -278,7 +277,7 @@ class RunStateStore:
             envelope = to_envelope(
                 state, blob, context_serializer=self._context_serializer, previous=previous
             )
-            return encode(envelope), None
+            return record.encode(envelope), None
         except NotPortableError as error:
             logger.warning(
                 "session %s: saved for Python only, the other language cannot resume it: %s",
