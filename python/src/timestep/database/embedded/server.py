@@ -10,17 +10,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from timestep.database.embedded.account import run, server_account
-from timestep.database.embedded.binaries import find_binaries, readable_by
+from timestep.database.embedded.account import Account, run, server_account
+from timestep.database.embedded.binaries import Binaries, find_binaries, readable_by
 from timestep.database.embedded.cluster import Cluster, base_folder, find_cluster, free_port
 from timestep.errors import DatabaseUnavailableError
 
 POLL = 0.02
 START_LIMIT = 60  # seconds
+WILL_PASS = (
+    "is still in use",  # the shared memory, by children of a killed server that are about to end
+    "could not create any TCP/IP sockets",  # the port was taken since it was looked at
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,26 +86,28 @@ def start(cluster: Cluster) -> None:
     account = server_account()
     binaries = readable_by(find_binaries(cluster.major), account, base=cluster.folder.parent)
     _remove_stranger(cluster)
-    if cluster.log.exists():
-        os.truncate(cluster.log, 0)
-    # Another program may take the port before PostgreSQL does: then once more with a new one.
-    for port in (free_port(cluster.port), free_port()):
-        command = [
-            binaries.program("pg_ctl"),
-            *("start", "-w", "-t", str(START_LIMIT), "-D", cluster.data),
-            *("-l", cluster.log, "-o", f"-p {port}"),
-        ]
-        try:
-            said = run(command, account=account, timeout=START_LIMIT + 10)
-        except subprocess.TimeoutExpired as error:
+    deadline = time.monotonic() + START_LIMIT
+    while not _started(cluster, binaries, account):
+        said = cluster.log.read_text(errors="replace")
+        if not any(words in said for words in WILL_PASS) or time.monotonic() > deadline:
             raise DatabaseUnavailableError(
                 f"PostgreSQL in {cluster.folder} does not start: {_last_words(cluster)}"
-            ) from error
-        if said.returncode == 0 or running(cluster) is not None:
-            return
-    raise DatabaseUnavailableError(
-        f"PostgreSQL in {cluster.folder} does not start: {_last_words(cluster)}"
-    )
+            )
+        time.sleep(POLL)
+
+
+def _started(cluster: Cluster, binaries: Binaries, account: Account | None) -> bool:
+    if cluster.log.exists():
+        os.truncate(cluster.log, 0)
+    command = [
+        binaries.program("pg_ctl"),
+        *("start", "-w", "-t", str(START_LIMIT), "-D", cluster.data),
+        *("-l", cluster.log, "-o", f"-p {free_port(cluster.port)}"),
+    ]
+    with suppress(subprocess.TimeoutExpired):
+        if run(command, account=account, timeout=START_LIMIT + 10).returncode == 0:
+            return True
+    return running(cluster) is not None  # another process was faster
 
 
 def stop(cluster: Cluster) -> None:
@@ -178,11 +185,13 @@ def _remove_stranger(cluster: Cluster) -> None:
 
 
 def _last_words(cluster: Cluster) -> str:
-    said = ""
-    for log in (cluster.log, *sorted((cluster.data / "log").glob("*.log"), key=_changed)):
-        said += log.read_text(errors="replace")[-2000:]
-    complaints = [line for line in said.splitlines() if "FATAL" in line or "ERROR" in line]
-    return (complaints or said.splitlines() or ["it said nothing"])[-1].strip()
+    """Return the last complaint of the start, or of the log that the server opened after it."""
+    logs = [cluster.log, *sorted((cluster.data / "log").glob("*.log"), key=_changed)[-1:]]
+    for log in logs:
+        lines = log.read_text(errors="replace").splitlines()
+        if complaints := [line for line in lines if "FATAL" in line or "ERROR" in line]:
+            return complaints[-1].strip()
+    return f"see {cluster.log}"
 
 
 def _changed(path: Path) -> float:
