@@ -65,25 +65,37 @@ function isSaidByAlways(entry: Approval, entries: Approval[]): boolean {
   });
 }
 
-/** Puts every decision into the runs that it belongs to. */
+/**
+ * Puts every decision into the runs that it belongs to. One on a single call that no run has any more,
+ * because the nested run that made it has ended, says nothing and is left out.
+ */
 export function giveToRuns(outermost: Run, approvals: Approval[]): void {
   const runs = runsIn(outermost);
   for (const approval of approvals) {
     const owners = runs.filter((run) => hasCall(run, approval));
-    const chosen = approval.scope === 'call' ? owners.slice(-1) : owners;
-    for (const run of chosen.length > 0 ? chosen : [outermost]) {
+    for (const run of approval.scope === 'call' ? owners.slice(-1) : orElse(owners, outermost)) {
       run.approvals = [...(run.approvals ?? []), approval];
     }
   }
   for (const run of runs) run.approvals?.sort(byText);
 }
 
-function hasCall({ items = [] }: Run, approval: Approval): boolean {
-  return items.some((item) => {
-    const raw = rawOf(items, item);
-    const isCall = approval.scope === 'always' || callIdOf(raw) === approval.call_id;
-    return isCall && isAbout(approval, raw, item.agent);
-  });
+function orElse(owners: Run[], outermost: Run): Run[] {
+  return owners.length > 0 ? owners : [outermost];
+}
+
+function hasCall({ items = [], responses = [] }: Run, approval: Approval): boolean {
+  const has = (raw: WireItem, agent: string | undefined) =>
+    (approval.scope === 'always' || callIdOf(raw) === approval.call_id) &&
+    isAbout(approval, raw, agent);
+  // A handoff may have taken a call out of the items; it is still in its response.
+  const apart = responses
+    .flatMap(({ output }) => output)
+    .filter((place) => typeof place === 'object');
+  return (
+    items.some((item) => has(rawOf(items, item), item.agent)) ||
+    apart.some((raw) => has(raw, approval.agent))
+  );
 }
 
 /** Whether a decision is about this call, by its tool; whose call it is, too, where tools are agents'. */

@@ -201,8 +201,19 @@ function messageToWire(item: WireItem): WireItem {
     ...snakeKeys(providerData),
     ...kind,
     ...known,
-    content: partsToWire(item.content),
+    content: isFromChatModel(item) ? chatParts(item.content) : partsToWire(item.content),
   });
+}
+
+function isFromChatModel({ id, role }: WireItem): boolean {
+  return role === 'assistant' && typeof id === 'string' && INVENTED_ID.test(id);
+}
+
+/** Python's chat-completions model writes these lists, always; this SDK's does not. */
+function chatParts(content: unknown): unknown {
+  return (partsToWire(content) as WireItem[]).map((part) =>
+    part.type === 'output_text' ? { annotations: [], logprobs: [], ...part } : part,
+  );
 }
 
 /** Whether the SDK knows all that is in the item, and sends it as it is. */

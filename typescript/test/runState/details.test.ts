@@ -301,10 +301,11 @@ describe('the names of agents and tools', () => {
 
 describe('what the other language cannot continue', () => {
   const refused = async (change: object, step: object = {}) => {
-    const native = nativeDocument(await paused(shop()));
+    const state = await paused(shop());
+    const native = nativeDocument(state);
     Object.assign(native, change);
     Object.assign(native.currentStep ?? {}, step);
-    return () => toEnvelope(null as never, { native });
+    return () => toEnvelope(state, { native });
   };
 
   it.each([
@@ -326,9 +327,10 @@ describe('what the other language cannot continue', () => {
   it.each(['computerActions', 'shellActions', 'applyPatchActions', 'functionToolsNotFound'])(
     'includes pending %s',
     async (name) => {
-      const native = nativeDocument(await paused(shop()));
+      const state = await paused(shop());
+      const native = nativeDocument(state);
       Object.assign(native.lastProcessedResponse ?? {}, { [name]: [{}] });
-      expect(() => toEnvelope(null as never, { native })).toThrow(/is pending/);
+      expect(() => toEnvelope(state, { native })).toThrow(/is pending/);
     },
   );
 });

@@ -115,7 +115,9 @@ it('stores what the SDK accepts from users the way the SDK sends it', async () =
       role: 'assistant',
       id: 'FAKE_ID',
       status: 'completed',
-      content: [{ type: 'output_text', text: 'b', providerData: { annotations: [] } }],
+      content: [
+        { type: 'output_text', text: 'b', providerData: { annotations: [], logprobs: [] } },
+      ],
     },
     {
       type: 'function_call',
@@ -202,7 +204,7 @@ it('stores the answer of a chat-completions model without what the model left on
       type: 'message',
       role: 'assistant',
       status: 'completed',
-      content: [{ type: 'output_text', text: 'hi', annotations: [] }],
+      content: [{ type: 'output_text', text: 'hi', annotations: [], logprobs: [] }],
     },
     { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' },
   ]);
