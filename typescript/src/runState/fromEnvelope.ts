@@ -1,8 +1,9 @@
 /** From the document that both languages read to a state that the SDK resumes. */
 
 import { type RunContext, RunState, RunToolApprovalItem } from '@openai/agents';
-import { type Agents, checkEquipment, findAgents, findEquipment } from './agents.ts';
+import { type Agents, findAgents } from './agents.ts';
 import { callIdOf, decisionOn, isAbout, isSameSubject } from './decisions.ts';
+import { checkEquipment, findEquipment } from './equipment.ts';
 import type { WireItem } from './items.ts';
 import type { AnyAgent, AnyRunState } from './native.ts';
 import { nativeRun } from './nativeRun.ts';

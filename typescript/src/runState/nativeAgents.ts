@@ -1,7 +1,8 @@
 /** The same check of agents and tools for a run that is restored from the SDK's own document. */
 
 import { NotPortableError } from '../errors.ts';
-import { checkEquipment, findAgents, findEquipment } from './agents.ts';
+import { findAgents } from './agents.ts';
+import { checkEquipment, findEquipment } from './equipment.ts';
 import type { AnyAgent, NativeState } from './native.ts';
 import { writePending } from './pending.ts';
 import type { Run } from './record.ts';

@@ -1,10 +1,11 @@
 /** The SDK's own document of a saved run, written as the version that this was tested with. */
 
 import { randomBytes } from 'node:crypto';
-import { RunState } from '@openai/agents';
-import { type Agents, type Equipment, emptyDocument } from './agents.ts';
+import { type Agents, emptyDocument } from './agents.ts';
 import { defined } from './content.ts';
 import { decisionOn } from './decisions.ts';
+import { completedCalls, ownership } from './derived.ts';
+import type { Equipment } from './equipment.ts';
 import { readGuardrails } from './guardrails.ts';
 import { type CallNames, callNames, typedItem, type WireItem } from './items.ts';
 import type { AnyAgent, NativeItem } from './native.ts';
@@ -211,65 +212,6 @@ async function nestedRuns(
 /** The agent that a nested run began with: a handoff may have led on from it. */
 function startOf({ items = [], agent }: Run): string {
   return items.find(({ type }) => type === 'handoff_output_item')?.source_agent ?? agent;
-}
-
-/**
- * Which items the response that waits owns. The SDK demands it where output guardrails are, and
- * refuses it where it is not exact; then it is left out, as the SDK itself does.
- */
-function ownership(run: Run, seen: NativeItem[]): Record<string, unknown> {
-  const places = run.pending?.new_items ?? [];
-  const [start] = places;
-  const waiting = run.interruptions ?? [];
-  if (typeof start !== 'number' || waiting.length === 0 || run.pending?.mcp) return {};
-  const end = start + places.length;
-  const isTogether = places.every((place, i) => place === start + i);
-  const inOrder = waiting.every((place, i) => {
-    return typeof place === 'number' && place >= end && (i === 0 || place > Number(waiting[i - 1]));
-  });
-  const owned = seen.slice(end).filter(({ type }) => type === 'tool_approval_item');
-  if (!isTogether || !inOrder || owned.length !== waiting.length) return {};
-  return {
-    currentResponseGeneratedItemOwnership: {
-      generatedItemStartIndex: start,
-      generatedItemEndIndexExclusive: seen.length,
-      interruptionGeneratedItemIndexes: waiting,
-      toolOutputGuardrailResultStartIndex: run.pending?.tool_output_guardrail_start ?? 0,
-    },
-  };
-}
-
-/** The last version of the document for which the SDK itself works out which calls are done. */
-const DERIVING_VERSION = '1.17';
-
-/** What the SDK wants to know about calls that are done: it works it out itself from the items. */
-async function completedCalls(
-  items: NativeItem[],
-  root: AnyAgent,
-): Promise<Record<string, unknown>> {
-  const document = {
-    ...emptyDocument(root),
-    $schemaVersion: DERIVING_VERSION,
-    generatedItems: items.map(inOlderForm),
-  };
-  const state = await RunState.fromString(root, JSON.stringify(document));
-  const {
-    completedToolInvocations,
-    completedToolInvocationEvidence,
-    ambiguousToolInvocationCallIds,
-  } = state.toJSON();
-  return {
-    completedToolInvocations,
-    completedToolInvocationEvidence,
-    ambiguousToolInvocationCallIds,
-  };
-}
-
-/** The item without what that version does not know; none of it matters for which calls are done. */
-function inOlderForm({ executionStatus, customData, ...item }: NativeItem): object {
-  if (item.type === 'tool_call_output_item') return { ...item, output: '' };
-  if (item.type !== 'input_item') return item;
-  return { type: 'reasoning_item', rawItem: { type: 'reasoning', content: [] }, agent: item.agent };
 }
 
 /** The trace to go on with; the SDK takes it up only together with a span of the current agent. */

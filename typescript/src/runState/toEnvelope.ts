@@ -83,7 +83,7 @@ function writeRun(native: NativeState): Run {
   const run: Run = {
     status,
     agent: native.currentAgent.name,
-    turn: native.currentTurn - (status === 'run_again' && native.currentTurnInProgress ? 1 : 0),
+    turn: turnOf(native),
     max_turns: native.maxTurns,
     original_input: inputToWire(native.originalInput),
   };
@@ -112,6 +112,12 @@ function writeNested(nested: NativeState, outer: NativeState): Run {
     run.context = nested.context.context;
   }
   return run;
+}
+
+/** How many turns were begun; between two turns, how many were finished. */
+export function turnOf(native: NativeState): number {
+  const begun = statusOf(native) === 'run_again' && native.currentTurnInProgress;
+  return native.currentTurn - (begun ? 1 : 0);
 }
 
 /** Whether the run waits for decisions, stands between two turns, or has ended. */
