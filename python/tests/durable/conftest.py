@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.durable import Company
+from support.durable import WORKER, Company
+from support.forkserver import ForkServer
 
 from timestep.testing import ModelServer
 
@@ -16,10 +17,21 @@ def model_server() -> Iterator[ModelServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def workers() -> Iterator[ForkServer]:
+    """What worker processes are started by."""
+    with ForkServer(WORKER) as server:
+        yield server
+
+
 @pytest.fixture
 def company(
-    database_url: str, model_server: ModelServer, tmp_path: Path, request: pytest.FixtureRequest
+    database_url: str,
+    model_server: ModelServer,
+    workers: ForkServer,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Company:
     """A database, a model and workers."""
     name = "".join(c if c.isalnum() else "-" for c in request.node.name)
-    return Company(database_url, model_server, tmp_path, name)
+    return Company(database_url, model_server, workers, tmp_path, name)

@@ -9,9 +9,11 @@ KILL names the moment at which the process kills itself with SIGKILL:
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
+import traceback
 from typing import Any
 
 from agents import Agent, RunContextWrapper, function_tool, set_tracing_disabled
@@ -43,7 +45,7 @@ class Countdown:
                 die()
 
 
-kill = Countdown(os.environ.get("KILL"))
+kill = Countdown(None)
 
 
 def effect(what: str, tool: str, context: RunContextWrapper[Any], value: object) -> None:
@@ -174,17 +176,27 @@ def answer(result: Any) -> dict[str, Any]:
     }
 
 
-async def main() -> dict[str, Any]:
+async def main(command: str, options: str) -> dict[str, Any]:
     set_tracing_disabled(True)
     configure_dbos(agents=[triage], lease_seconds=float(os.environ.get("LEASE", "1")))
     await ensure_dbos_launched()
-    command = {"run": run, "wait": wait, "by_state": by_state}[sys.argv[1]]
-    return await command(**json.loads(sys.argv[2]))
+    commands = {"run": run, "wait": wait, "by_state": by_state}
+    return await commands[command](**json.loads(options))
+
+
+def begin(command: str, options: str) -> int:
+    """Carry out a command in a new process and print its answer."""
+    kill.what, _, number = os.environ.get("KILL", "never:0").partition(":")
+    kill.left = int(number)
+    logging.basicConfig(level=os.environ.get("LOG", "WARNING"))
+    try:
+        print(json.dumps(asyncio.run(main(command, options))), flush=True)
+    except Exception as error:
+        traceback.print_exc()
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        print(json.dumps(asyncio.run(main())), flush=True)
-    except Exception as error:
-        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
-        raise
+    sys.exit(begin(*sys.argv[1:]))

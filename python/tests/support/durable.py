@@ -56,7 +56,7 @@ class Company:
     def model_calls(self) -> int:
         return self.asked + len(self.server.requests(self.script_id))
 
-    def worker(self, command: str, *, kill: str = "", lease: float = 1, **options: Any) -> Child:
+    def worker(self, command: str, *, kill: str = "", lease: float = 3, **options: Any) -> Child:
         """Start a worker process."""
         environment = clean_environment(
             PG_CONNECTION_URI=self.url,

@@ -64,6 +64,7 @@ class Execution:
 
     process: Process
     journal: Journal
+    segment: int
     agent: Agent[Any]
     agents: RecordedAgents
     live: Live | None
@@ -135,6 +136,7 @@ async def _execute_reserved(process: Process, run: dict[str, Any], live: Live | 
     execution = Execution(
         process=process,
         journal=Journal(process.database, run_id, claim["epoch"]),
+        segment=run.get("segment", 0),
         agent=agent,
         agents=RecordedAgents(),
         live=live,
@@ -153,20 +155,17 @@ async def _to_its_end(execution: Execution, deadline_seconds: float | None) -> s
     try:
         async with asyncio.timeout(deadline_seconds) as deadline:
             result = await _run(execution)
-    except RunOwnershipLostError:
-        raise
     except asyncio.CancelledError:
         if journal.lost:
             cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
             raise journal.ownership_lost() from None
         await _release(journal)
         raise
-    except TimeoutError as error:
-        if not deadline.expired():
-            return await _failed(execution, error)
-        return await _failed(execution, TimeoutError("The run took longer than its time limit."))
     except Exception as error:  # noqa: BLE001 - whatever ends a run is its result
-        return await _failed(execution, error)
+        if journal.lost:
+            # the SDK wraps what a tool raises: what counts is that nothing more may be done here
+            raise journal.ownership_lost() from error
+        return await _failed(execution, _reason(error, deadline))
     if journal.lost:
         raise journal.ownership_lost()
     execution.settling = True
@@ -178,6 +177,13 @@ async def _to_its_end(execution: Execution, deadline_seconds: float | None) -> s
         status = "completed"
     _tell(execution.live, result)
     return status
+
+
+def _reason(error: Exception, deadline: asyncio.Timeout) -> Exception:
+    """Return what ended a run: our own errors come out of the SDK wrapped as errors of a tool."""
+    if isinstance(error, TimeoutError) and deadline.expired():
+        return TimeoutError("The run took longer than its time limit.")
+    return error.__cause__ if isinstance(error.__cause__, TimestepError) else error
 
 
 async def _run(execution: Execution) -> SDKResult:

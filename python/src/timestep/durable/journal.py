@@ -7,15 +7,16 @@
 """
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
+import psycopg
+
 from timestep import documents
 from timestep.database import Database
-from timestep.errors import NotDurableError, RunOwnershipLostError
+from timestep.errors import DatabaseUnavailableError, NotDurableError, RunOwnershipLostError
 
 _RECORD = f"select timestep.record_step_v1({', '.join(['%s'] * 15)}) as written"
 _BEGIN = f"select timestep.begin_step_v1({', '.join(['%s'] * 8)}) as outcome"
@@ -121,7 +122,7 @@ class Journal:
         Raises:
             RunOwnershipLostError: The run has another owner.
         """
-        rows = await self.database.fetch(
+        rows = await self._write(
             _BEGIN,
             self.run_id,
             self.epoch,
@@ -141,9 +142,11 @@ class Journal:
 
         Raises:
             RunOwnershipLostError: The run has another owner.
+            DatabaseUnavailableError: It could not be written. This execution is over; the run goes
+                on from what is written.
         """
         rows = await asyncio.shield(
-            self.database.fetch(
+            self._write(
                 _RECORD,
                 self.run_id,
                 self.epoch,
@@ -164,6 +167,16 @@ class Journal:
         if not rows[0]["written"]:
             raise self.ownership_lost()
 
+    async def _write(
+        self, statement: str, *values: object, **options: bool
+    ) -> list[dict[str, Any]]:
+        try:
+            return await self.database.fetch(statement, *values, **options)
+        except (DatabaseUnavailableError, psycopg.OperationalError):
+            # whether it was written is not known, so nothing may follow it here
+            self.lost = True
+            raise
+
     def ownership_lost(self) -> RunOwnershipLostError:
         """Return the error for an execution that has to stop, and let nothing else happen in it."""
         self.lost = True
@@ -172,9 +185,17 @@ class Journal:
             f" had epoch {self.epoch}). This execution stops; get_run() tells where the run stands."
         )
 
-    def of_kind(self, kind: str) -> Iterable[Step]:
-        """Return the recorded steps of one kind."""
-        return (step for step in self.rows.values() if step.kind == kind)
+    def models_inside(self, path: str) -> list[Step]:
+        """Return the recorded model calls of all loops inside a tool call, in their order."""
+        inside = tuple(f"m:{path}{end}" for end in (":", "/", "~"))
+        found = [step for key, step in self.rows.items() if key.startswith(inside)]
+        return sorted(found, key=lambda step: (step.segment, *place_of(step.key)))
+
+
+def place_of(key: str) -> tuple[str, int]:
+    """Return the path of a model call's loop and its number there."""
+    _, path, ordinal = key.split(":")
+    return path, int(ordinal)
 
 
 def now() -> datetime:

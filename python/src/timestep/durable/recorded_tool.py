@@ -18,6 +18,7 @@ from agents.tool_context import ToolContext
 from timestep import documents
 from timestep.durable.journal import Journal, Step, now, tool_key
 from timestep.durable.loop import Loop, current_frame, current_loop, frame_of_call
+from timestep.durable.recorded_model import response_of
 from timestep.durable.tools import is_at_most_once, set_idempotency_key
 from timestep.errors import ArgumentsChangedError
 
@@ -77,12 +78,22 @@ class _Call:
             self.key, agent=agent, name=self.tool.name, call_id=self.context.tool_call_id
         )
         if step is not None and step.status != "started":
+            self._count_usage_inside()
             return _returned(step)
         edited = self._edited_arguments()
         self._prepare(edited)
         if is_at_most_once(self.tool) and not await self.journal.begin(self._step()):
             return await self._outcome_unknown()
         return await self._make(edited=edited is not None)
+
+    def _count_usage_inside(self) -> None:
+        """Count what an agent that ran as this tool used: its loop does not run again."""
+        if not getattr(self.tool, "_is_agent_tool", False):
+            return
+        segment = self.loop.execution.segment
+        for step in self.journal.models_inside(self.frame.path):
+            if step.segment == segment:
+                self.context.usage.add(response_of(step).usage)
 
     async def _make(self, *, edited: bool) -> Any:
         started = now()

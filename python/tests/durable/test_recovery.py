@@ -1,0 +1,80 @@
+"""Processes that die, and what the next one makes of their runs."""
+
+import pytest
+from support.durable import Company, call, says
+
+STEPS = [
+    says(call("look", "c1", n=1), call("mail", "c2", n=2)),
+    says(call("research", "c3", input="?"), call("look", "c4", n=4)),
+    says(call("fetch", "n1", n=5)),
+    says("found"),
+    says(call("look", "c5", n=5), call("mail", "c6", n=6)),
+    says(call("transfer_to_billing", "c7")),
+    says(call("look", "c8", n=8), call("refund", "c9", n=9)),
+    says("all done"),
+]
+TOOLS = {"w/c1", "w/c2", "w/c3/n1", "w/c4", "w/c5", "w/c6", "w/c8", "w/c9"}
+
+
+def session_rows(company: Company) -> list[tuple]:
+    rows = company.rows(
+        "select type, role, call_id, document from timestep.session_items order by item_id"
+    )
+    unknown = company.rows("select call_id from timestep.steps where status = 'unknown'")
+    # what is told of a call whose outcome is unknown is not what an undisturbed call returns
+    return [
+        row[:3] if (row[2],) in unknown and row[0] == "function_call_output" else row
+        for row in rows
+    ]
+
+
+def check(company: Company, answer: dict, undisturbed: dict) -> None:
+    """Check a disturbed run against one that was not disturbed."""
+    assert answer == undisturbed["answer"]
+    for found, expected in zip(session_rows(company), undisturbed["session"], strict=True):
+        assert found == expected[: len(found)]
+    assert company.model_calls <= len(STEPS) + 1
+    ended = [effect[2] for effect in company.effects("end")]
+    assert set(ended) <= TOOLS
+    repeated = {key for key in ended if ended.count(key) > 1}
+    recorded_twice = company.rows("select count(*) - count(distinct key) from timestep.steps")
+    assert recorded_twice == [(0,)]
+    assert len(repeated) <= 2, "only what was in flight may be made again"
+    mails = [effect[2] for effect in company.effects("start", "mail")]
+    assert len(mails) == len(set(mails)), "a mail was sent twice"
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict:
+    return {}
+
+
+def one_run(company: Company, undisturbed: dict, kill: str) -> bool:
+    """Kill a run at a moment and let another process finish it; False: it ended before."""
+    company.script(*STEPS)
+    killed = company.run_killed(kill, workflow_id="w", session_id="s")
+    if killed:
+        company.rewind_script()
+    answer = company.run("run", workflow_id="w", session_id="s")
+    if killed:
+        check(company, answer, undisturbed)
+    else:
+        undisturbed.update(answer=answer, session=session_rows(company))
+    return killed
+
+
+def test_a_run_that_is_not_disturbed(company: Company, undisturbed: dict) -> None:
+    assert not one_run(company, undisturbed, "never:0")
+    assert undisturbed["answer"]["output"] == "all done"
+    assert len(undisturbed["session"]) == 20
+
+
+@pytest.mark.parametrize(
+    "kill",
+    ["inside:1", "inside:2", "inside:4", "inside:8", "before:3", "after:9", "before:12",
+     "after:20", "before:25", "after:30", "before:34"],
+)  # fmt: skip
+def test_a_run_that_is_killed_is_finished_by_another_process(
+    company: Company, undisturbed: dict, kill: str
+) -> None:
+    assert one_run(company, undisturbed, kill)
