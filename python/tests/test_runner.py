@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from agents import (
+    GuardrailFunctionOutput,
     MaxTurnsExceeded,
+    OutputGuardrailTripwireTriggered,
     RunConfig,
     RunHooks,
     RunResult,
     RunResultStreaming,
     SQLiteSession,
+    output_guardrail,
 )
 from openai import BadRequestError
 from support.models import close_default_provider
@@ -348,3 +351,23 @@ async def test_the_default_processor_raises_what_the_stream_raises(model: ModelS
     result = await run_agent(Refunds().agent(), "Hi", None, True, None)
     with pytest.raises(BadRequestError, match="boom"):
         await default_result_processor(result)
+
+
+@both_ways
+async def test_a_run_whose_output_a_guardrail_refused_has_ended(
+    model: ModelServer, stream: bool
+) -> None:
+    @output_guardrail
+    async def never(*_: Any) -> GuardrailFunctionOutput:
+        return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+
+    model.script("refunds", [turn(ASK), turn(DONE)])
+    refunds = Refunds()
+    agent = refunds.agent(output_guardrails=[never])
+    store = RunStateStore(agent)
+    await store.save((await run_agent(agent, "Refund 4711")).to_state())
+    with pytest.raises(OutputGuardrailTripwireTriggered):
+        await run_agent(agent, await approved(store), None, stream)
+    with pytest.raises(RunStateNotFoundError, match="has ended"):
+        await store.load()
+    assert refunds.done == ["refund 4711"]

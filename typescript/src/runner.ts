@@ -152,9 +152,13 @@ async function resume(
 /** One try at resuming a saved version: holds the claim until the run has stopped. */
 class Resumption {
   /** Whether the run has stopped. */
-  ended = false;
+  get ended(): boolean {
+    return this.#stopped || (this.#result instanceof StreamedRunResult && !!this.#result.error);
+  }
   /** Fulfilled when what the run came to is saved and the claim is let go of. */
   settled: Promise<void> = Promise.resolve();
+  #stopped = false;
+  #result: SDKResult | undefined;
   readonly #saved: SavedVersion;
   readonly #state: AnyRunState;
   readonly #claim: Claim;
@@ -181,7 +185,7 @@ class Resumption {
     const stopped = running.then((result): unknown => 'completed' in result && result.completed);
     this.settled = stopped
       .finally(() => {
-        this.ended = true;
+        this.#stopped = true;
         stopRenewing();
       })
       .then(
@@ -189,7 +193,8 @@ class Resumption {
         () => this.#keepProgress(),
       );
     this.settled.catch((error) => warn(`${error}`, 'TIMESTEP_NOT_SETTLED'));
-    return this.explaining(running);
+    this.#result = await this.explaining(running);
+    return this.#result;
   }
 
   /** The outcome; an error that only came of a lost claim says so, once progress is saved. */
@@ -209,7 +214,7 @@ class Resumption {
   /** Save the state a failed run stopped in: calls that ran must not run again. */
   async #keepProgress(): Promise<void> {
     try {
-      await this.#saved.store.settle(this.#state, this.#saved, { failed: true });
+      await this.#saved.store.settle(this.#state, this.#saved);
     } catch (error) {
       warn(
         `session ${this.#saved.sessionId}: the state in which the run failed could not be saved; ` +

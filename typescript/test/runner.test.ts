@@ -1,8 +1,10 @@
 /** runAgent: what it takes, what it returns, and what becomes of a saved run. */
 
 import {
+  Agent,
   type AgentInputItem,
   MemorySession,
+  OutputGuardrailTripwireTriggered,
   Runner,
   RunResult,
   StreamedRunResult,
@@ -99,6 +101,28 @@ describe.each([false, true])('streamed: %s', (stream) => {
       expect(bodies.at(-1)).toEqual(bodies.at(-2)); // asked again what it was asked when it failed
     },
   );
+
+  test('a run whose output a guardrail refused has ended', async () => {
+    await world.model.script('refunds', [turn(ASK), turn(DONE)]);
+    const refunds = new Refunds();
+    const never = {
+      name: 'never',
+      execute: async () => ({ outputInfo: null, tripwireTriggered: true }),
+    };
+    const agent = new Agent({
+      name: 'assistant',
+      model: 'gpt-4.1',
+      tools: refunds.tools(),
+      outputGuardrails: [never],
+    });
+    const store = new RunStateStore({ agent });
+    await store.save((await runAgent(agent, 'Refund 4711')).state);
+    await expect(runAgent(agent, await approved(store), undefined, stream)).rejects.toThrow(
+      OutputGuardrailTripwireTriggered,
+    );
+    await expect(store.load()).rejects.toThrow(/has ended/);
+    expect(refunds.done).toEqual(['refund 4711']);
+  });
 
   test('a run that was stopped can go on', async () => {
     await world.model.script('refunds', [turn(ASK), { ...turn(DONE), hold: 'answer' }, turn(DONE)]);

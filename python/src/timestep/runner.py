@@ -21,6 +21,7 @@ from agents import (
     Agent,
     ModelProvider,
     MultiProvider,
+    OutputGuardrailTripwireTriggered,
     RunConfig,
     RunErrorHandlers,
     RunHooks,
@@ -137,7 +138,7 @@ async def _resuming(saved: SavedVersion, progress: Progress) -> AsyncGenerator[N
         if claim.is_lost and isinstance(error, asyncio.CancelledError):
             task.uncancel()
             raise lost(claim) from None
-        await _keep_progress(progress.state(), saved)
+        await _settle_failed(progress.state(), saved, error)
         raise
 
 
@@ -174,16 +175,25 @@ async def _settle_when_ended(result: RunResultStreaming, saved: SavedVersion) ->
     run = cast("asyncio.Task[Any]", result.run_loop_task)
     with cast("Claim", saved.claim).renewed(on_loss=result.cancel):
         await asyncio.wait([run])
-    if run.cancelled() or run.exception() is not None:
-        await _keep_progress(result.to_state(), saved)
-    else:
+    error = asyncio.CancelledError() if run.cancelled() else run.exception()
+    if error is None:
         await saved.store.settle(result.to_state(), saved)
+    else:
+        await _settle_failed(result.to_state(), saved, error)
 
 
-async def _keep_progress(state: RunState[Any, Any], saved: SavedVersion) -> None:
-    """Save the state a failed run stopped in: calls that ran must not run again."""
+async def _settle_failed(
+    state: RunState[Any, Any], saved: SavedVersion, error: BaseException
+) -> None:
+    """Save the state a failed run stopped in: calls that ran must not run again.
+
+    A run whose output was refused by a guardrail has ended.
+    """
     try:
-        await saved.store.settle(state, saved, failed=True)
+        if isinstance(error, OutputGuardrailTripwireTriggered):
+            await cast("Claim", saved.claim).end("done")
+        else:
+            await saved.store.settle(state, saved)
     except Exception:
         logger.exception(
             "session %s: the state in which the run failed could not be saved; version %s can be"

@@ -13,7 +13,7 @@ import type { AnyAgent, AnyRunState, ContextSerializer } from './native.ts';
 import * as native from './native.ts';
 import { checkNativeAgents } from './nativeAgents.ts';
 import { decode, type Envelope, encode } from './record.ts';
-import { statusOf, toEnvelope } from './toEnvelope.ts';
+import { statusOf, toEnvelope, turnOf } from './toEnvelope.ts';
 
 /** Makes the context object out of the saved one. */
 export type ContextDeserializer = (context: Record<string, unknown>) => unknown;
@@ -190,13 +190,14 @@ export class RunStateStore {
   }
 
   /**
-   * Let go of the claim when the run has stopped; save the state unless it has finished.
+   * Let go of the claim when the run has stopped; save the state unless it has ended. A run whose
+   * output was refused by a guardrail has ended too.
    *
    * @internal
    */
-  async settle(state: AnyRunState, saved: SavedVersion, { failed = false } = {}): Promise<void> {
+  async settle(state: AnyRunState, saved: SavedVersion): Promise<void> {
     const document = this.#document(state);
-    if (statusOf(document) === 'terminal' && !failed) return saved.claim?.end('done');
+    if (statusOf(document) === 'terminal') return saved.claim?.end('done');
     await this.#insert(state, saved, { keep: false, document });
     if (saved.claim) saved.claim.held = false;
   }
@@ -220,7 +221,7 @@ export class RunStateStore {
         keep && token !== null,
         statusOf(document),
         columnText(document.currentAgent.name),
-        document.currentTurn,
+        turnOf(document),
         usage.requests,
         usage.inputTokens,
         usage.outputTokens,

@@ -210,13 +210,11 @@ class RunStateStore:
         remember_saved(state._context, claimed)
         return claimed
 
-    async def settle(
-        self, state: RunState[Any, Any], saved: SavedVersion, *, failed: bool = False
-    ) -> None:
-        """Let go of the claim when the run has stopped; save the state unless it has finished."""
+    async def settle(self, state: RunState[Any, Any], saved: SavedVersion) -> None:
+        """Let go of the claim when the run has stopped; save the state unless it has ended."""
         claim = cast("Claim", saved.claim)
         blob = self._blob(state)
-        if native.run_status(blob) == "terminal" and not failed:
+        if native.run_status(blob) == "terminal":
             await claim.end("done")
             return
         await self._insert(state, saved, keep=False, blob=blob)
