@@ -88,7 +88,7 @@ def _nested_graph(graph: AgentGraph, native: Native, tool: Native) -> AgentGraph
 
 
 def _stored_interruptions(native: Native, pool: ItemPool) -> list[Any]:
-    nested = nested_interruptions(native)
+    nested = _nested_interruptions(native)
     entries: list[Any] = []
     for approval in native["current_step"]["data"]["interruptions"]:
         item = stored_item(approval)
@@ -107,7 +107,15 @@ def _stored_interruptions(native: Native, pool: ItemPool) -> list[Any]:
     return entries
 
 
-def nested_interruptions(native: Native) -> list[tuple[dict[str, Any], Item]]:
+def own_interruptions(native: Native) -> list[Item]:
+    """Return the approval items that the run itself waits for, without those of nested runs."""
+    step = cast("Native", native.get("current_step") or {})
+    shown = [stored_item(a) for a in step.get("data", {}).get("interruptions", [])]
+    nested = [item for _, item in _nested_interruptions(native)]
+    return [item for item in shown if item not in nested]
+
+
+def _nested_interruptions(native: Native) -> list[tuple[dict[str, Any], Item]]:
     """Return what the nested runs wait for: each reference, and the item that it stands for."""
     found: list[tuple[dict[str, Any], Item]] = []
     processed = cast("Native", native.get("last_processed_response") or {})

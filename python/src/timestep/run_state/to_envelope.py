@@ -15,7 +15,7 @@ from timestep.run_state.guardrails import stored_guardrails
 from timestep.run_state.identity import AgentGraph, warn_of_names
 from timestep.run_state.items import wire_items
 from timestep.run_state.native import Native
-from timestep.run_state.pending import nested_interruptions, stored_pending, unsaved_items
+from timestep.run_state.pending import own_interruptions, stored_pending, unsaved_items
 from timestep.run_state.pool import ItemPool
 from timestep.run_state.record import FORMAT, Envelope, Item, Response, Run, Wire, present
 from timestep.run_state.refusals import refuse_unportable
@@ -110,13 +110,13 @@ def _input(original: str | list[Wire]) -> str | list[Wire]:
 
 def _pool(native: Native) -> ItemPool:
     pool = ItemPool()
-    of_nested_runs = [item for _, item in nested_interruptions(native)]
+    waiting = own_interruptions(native)
     places: dict[int | None, int] = {}
     for native_item, in_session in zip(
         native["generated_items"], native["generated_session_item_indexes"], strict=True
     ):
         item = stored_item(native_item)
-        if item not in of_nested_runs:
+        if item["type"] != "tool_approval_item" or item in waiting:
             places[in_session] = len(pool.items)
             pool.add(item)
     for place, native_item in enumerate(native["session_items"]):
