@@ -73,7 +73,14 @@ def stop(folder: Path) -> None:
         process = int(found.read_text().splitlines()[0])
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGINT)
-            until(lambda found=found: not found.exists())
+        until(lambda found=found, process=process: not found.exists() or is_dead(process))
+
+
+def is_dead(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes() == b""
+    except FileNotFoundError:
+        return True
 
 
 @pytest.fixture

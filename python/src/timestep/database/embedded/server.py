@@ -2,7 +2,8 @@
 
 PostgreSQL's own postmaster.pid is the only witness. It can lie after a crash: its process may be
 gone (PostgreSQL takes the file over by itself) or its number may have gone to a stranger, which
-happens when a container restarts (PostgreSQL then refuses to start, so the file must go).
+happens when a container restarts, or it is a zombie that nobody collects (PostgreSQL then refuses to
+start, so the file must go).
 """
 
 import os
@@ -21,6 +22,7 @@ from timestep.database.embedded.cluster import Cluster, base_folder, find_cluste
 from timestep.errors import DatabaseUnavailableError
 
 POLL = 0.02
+DEFUNCT = "<defunct>"
 START_LIMIT = 60  # seconds
 WILL_PASS = (
     "is still in use",  # the shared memory, by children of a killed server that are about to end
@@ -161,7 +163,9 @@ def _command_line(process: int) -> str | None:
     proc = Path("/proc")
     if (proc / "self").exists():
         try:
-            return (proc / str(process) / "cmdline").read_text(errors="replace") or None
+            # A dead process that its parent has not noticed yet has no command line any more;
+            # PostgreSQL takes it for a living one.
+            return (proc / str(process) / "cmdline").read_text(errors="replace") or DEFUNCT
         except FileNotFoundError:
             return None
         except (PermissionError, ProcessLookupError):
@@ -185,13 +189,13 @@ def _remove_stranger(cluster: Cluster) -> None:
 
 
 def _last_words(cluster: Cluster) -> str:
-    """Return the last complaint of the start, or of the log that the server opened after it."""
-    logs = [cluster.log, *sorted((cluster.data / "log").glob("*.log"), key=_changed)[-1:]]
-    for log in logs:
+    """Return what the start said, and the last complaint in the log that the server then opened."""
+    said = " ".join(cluster.log.read_text(errors="replace").split())[-500:]
+    for log in sorted((cluster.data / "log").glob("*.log"), key=_changed)[-1:]:
         lines = log.read_text(errors="replace").splitlines()
-        if complaints := [line for line in lines if "FATAL" in line or "ERROR" in line]:
-            return complaints[-1].strip()
-    return f"see {cluster.log}"
+        complaints = [line for line in lines if "FATAL" in line or "PANIC" in line]
+        said += "".join(f"; its log ends with: {line}" for line in complaints[-1:])
+    return said
 
 
 def _changed(path: Path) -> float:
