@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.postgres import (
+    empty_database_url,
     migrated_template,
     new_database,
     no_database_by_accident,
@@ -14,7 +15,7 @@ from timestep.testing import ModelServer
 from .play import World
 from .processes import DriverProcess
 
-__all__ = ["migrated_template", "no_database_by_accident", "postgres_server"]
+__all__ = ["empty_database_url", "migrated_template", "no_database_by_accident", "postgres_server"]
 
 
 @pytest.fixture(scope="session")

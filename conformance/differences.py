@@ -45,9 +45,7 @@ def request_handoff_blank(_: str, body: Json) -> Json:
             return item
         return {**item, name: text.replace('": "', '":"')}
 
-    return _each(body, "messages", lambda _: True, tidy) | _each_input(
-        body, "function_call_output", tidy
-    )
+    return _each(_each(body, "messages", _any, tidy), "input", _any, tidy)
 
 
 def request_mcp_call_output(_: str, body: Json) -> Json:
@@ -100,6 +98,10 @@ def request_own_tool_schemas(scenario: str, body: Json) -> Json:
     return _without(body, "tools") if SCENARIOS[scenario].get("own_schemas") else body
 
 
+def history_handoff_blank(_: str, item: Json) -> Json:
+    return request_handoff_blank("", {"input": [item]})["input"][0]
+
+
 def history_call_ids(_: str, item: Json) -> Json:
     return _without(item, "id") if item.get("type") == "function_call" else item
 
@@ -108,6 +110,10 @@ def history_chat_parts(scenario: str, item: Json) -> Json:
     if "api" not in SCENARIOS[scenario] or not isinstance(item.get("content"), list):
         return item
     return {**item, "content": [_without(part, "logprobs") for part in item["content"]]}
+
+
+def _any(_: Json) -> bool:
+    return True
 
 
 def _each_input(body: Json, kind: str, change: Callable[[Json], Json]) -> Json:

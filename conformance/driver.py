@@ -102,7 +102,14 @@ class Driver:
         return len(await session.get_items())
 
     async def names(self, *_: object) -> Json:
-        return {"exports": list(timestep.__all__)}
+        """Return what the package exports, and which of it are its errors."""
+        exported = {name: getattr(timestep, name) for name in timestep.__all__}
+        errors = [
+            name
+            for name, value in exported.items()
+            if isinstance(value, type) and issubclass(value, timestep.TimestepError)
+        ]
+        return {"exports": list(exported), "errors": errors}
 
     async def _run(self, command: Json, tell: Tell, run_input: Any, **options: Any) -> Any:
         scenario = command["scenario"]
@@ -179,7 +186,7 @@ def _report(result: Any, version: int | None = None) -> Json:
     usage = result.context_wrapper.usage
     return {
         "version": version,
-        "turn": result.to_state().to_json(strict_context=False)["current_turn"],
+        "turn": _turn(result.to_state()),
         "final_output": result.final_output,
         "last_agent": result.last_agent.name,
         "interruptions": [
@@ -199,6 +206,10 @@ def _report(result: Any, version: int | None = None) -> Json:
             "output_tokens_details": _numbers(usage.output_tokens_details.model_dump()),
         },
     }
+
+
+def _turn(state: State) -> int:
+    return state.to_json(context_serializer=lambda _: {})["current_turn"]
 
 
 def _numbers(details: Json) -> Json:

@@ -71,8 +71,13 @@ async function open({ session_id, database }: Json): Promise<number> {
   return (await session.getItems()).length;
 }
 
+/** What the package exports, and which of it are its errors. */
 async function names(): Promise<Json> {
-  return { exports: Object.keys(timestep) };
+  const errors = Object.entries(timestep).filter(
+    ([, value]: [string, any]) =>
+      value === timestep.TimestepError || value?.prototype instanceof timestep.TimestepError,
+  );
+  return { exports: Object.keys(timestep), errors: errors.map(([name]) => name) };
 }
 
 async function run(command: Json, tell: Tell, runInput: any, options: Json = {}): Promise<any> {

@@ -109,12 +109,7 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
         requests=[json.loads(entry["body"]) for entry in _model_requests(world, script, scenario)],
         reports=[_report(answer, scenario) for answer in answers],
         executions=[answer.executions for answer in answers],
-        states=world.rows(
-            "select version, status, run_status, agent, turn, requests, input_tokens,"
-            " output_tokens, total_tokens, writer_language, envelope, not_portable_reason, native"
-            " from timestep.run_states where session_id = %s order by version",
-            script,
-        ),
+        states=rows_of(world, script),
         approvals=world.rows(
             "select version, position, kind, agent, tool, call_id, arguments, status, message"
             " from timestep.approvals where session_id = %s order by version, position",
@@ -128,6 +123,16 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
                 script,
             )
         ],
+    )
+
+
+def rows_of(world: World, session_id: str) -> list[Json]:
+    """Return the saved versions of a session."""
+    return world.rows(
+        "select version, status, run_status, agent, turn, requests, input_tokens,"
+        " output_tokens, total_tokens, writer_language, envelope, not_portable_reason, native"
+        " from timestep.run_states where session_id = %s order by version",
+        session_id,
     )
 
 

@@ -281,6 +281,8 @@ def build_context(scenario: Json) -> Any:
     document = scenario.get("context")
     if kind == "class":
         return Customer(**scenario["context"])
+    if kind == "not_a_number":
+        return {"lines": [{"number": float("nan")}]}
     return CONTEXTS[kind][1](document) if kind in CONTEXTS else document
 
 

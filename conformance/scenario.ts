@@ -195,10 +195,12 @@ export class Customer {
   }
 }
 
-/** The context that the run starts with: always a plain object, except for a class on purpose. */
+/** The context that the run starts with: a plain object, unless the scenario asks for another. */
 export function buildContext(scenario: Json): any {
   const { context, context_kind: kind } = scenario;
-  return kind === 'class' ? new Customer(context) : structuredClone(context);
+  if (kind === 'class') return new Customer(context);
+  if (kind === 'not_a_number') return { lines: [{ number: Number.NaN }] };
+  return structuredClone(context);
 }
 
 /** The MCP servers that the scenario runs on this machine, not yet connected. */

@@ -1,0 +1,185 @@
+"""kill -9 at a hundred random moments: nothing that was reported saved is lost.
+
+A driver of one language is killed while it opens an empty database, starts a run and saves it,
+decides on a saved run, or resumes one. The other language then goes on from what is in the database,
+and the session's history is that of a run that nobody killed.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from support.postgres import new_database
+
+from .play import SCENARIOS, World, rows_of
+from .processes import Driver, DriverDied, DriverProcess, PythonFork
+
+Json = dict[str, Any]
+OTHER = {"python": "typescript", "typescript": "python"}
+SCENARIO = SCENARIOS["killed"]
+DECISIONS = SCENARIO["decisions"][0]
+ROUNDS = range(13)
+# The last kind has fewer rounds, so that they are a hundred in all.
+KINDS = {"start": 13, "decide": 13, "resume": 13, "open": 11}
+CASES = [
+    pytest.param(kind, language, number, id=f"{kind}-{language}-{number}")
+    for kind, rounds in KINDS.items()
+    for language in OTHER
+    for number in range(rounds)
+]
+
+
+class Spares:
+    """Drivers that are started ahead, to be killed."""
+
+    def __init__(self) -> None:
+        self._fork = PythonFork()
+        self._starter = ThreadPoolExecutor(1)
+        self._next = self._starter.submit(DriverProcess, "typescript")
+
+    def take(self, language: str) -> Driver:
+        if language == "python":
+            return self._fork.driver()
+        ready, self._next = self._next, self._starter.submit(DriverProcess, "typescript")
+        return ready.result()
+
+    def close(self) -> None:
+        self._next.result().close()
+        self._starter.shutdown()
+        self._fork.close()
+
+
+@pytest.fixture(scope="module")
+def spares() -> Iterator[Spares]:
+    spares = Spares()
+    yield spares
+    spares.close()
+
+
+@pytest.fixture(scope="module")
+def durations(world: World, spares: Spares) -> dict[tuple[str, str], float]:
+    """How long each command takes when nobody is killed, in seconds."""
+    found: dict[tuple[str, str], float] = {}
+    for language in OTHER:
+        for kind in KINDS:
+            case = Case(world, f"measured-{kind}-{language}")
+            case.prepare(kind, language)
+            driver = spares.take(language)
+            began = time.monotonic()
+            case.succeed(driver, kind)
+            found[kind, language] = time.monotonic() - began
+            driver.close()
+    return found
+
+
+class Case:
+    """One run of the scenario, which is killed on the way."""
+
+    def __init__(self, world: World, session_id: str, database: str | None = None) -> None:
+        self.world = world
+        self.session_id = session_id
+        self.database = database or world.database
+        self.scripts = 0
+
+    def prepare(self, kind: str, language: str) -> None:
+        """Do what comes before the command that is killed."""
+        if kind in ("decide", "resume"):
+            self.succeed(self.world.drivers[language], "start")
+
+    def command(self, kind: str) -> Json:
+        """Return a command with a script of its own, so that no killed one has used it up."""
+        self.scripts += 1
+        script = f"{self.session_id}-{self.scripts}"
+        steps = SCENARIO["model"] if kind == "start" else SCENARIO["model"][1:]
+        self.world.server.script(script, steps, seed="killed")
+        return {
+            "scenario": SCENARIO,
+            "session_id": self.session_id,
+            "script": script,
+            "base_url": self.world.server.url,
+            "database": self.database,
+            "decisions": DECISIONS,
+        }
+
+    def succeed(self, driver: Driver, kind: str) -> Any:
+        answer = driver.ask(kind, **self.command(kind))
+        assert answer.error is None, answer.error
+        return answer.result
+
+    def kill(self, driver: Driver, kind: str, after_seconds: float) -> int | None:
+        """Kill the driver so long after it got the command; return the version it reported."""
+        pending = driver.send(kind, **self.command(kind))
+        time.sleep(after_seconds)  # the random moment
+        driver.kill()
+        with suppress(DriverDied):
+            pending.wait()
+        saved = pending.answer.of("saved")
+        return saved[-1]["version"] if saved else None
+
+    def finish(self, language: str) -> None:
+        """Go on from what the database holds, in this language, to the end."""
+        driver = self.world.drivers[language]
+        versions = rows_of(self.world, self.session_id) if self._is_shared() else []
+        if not versions:
+            self.succeed(driver, "start")
+        elif versions[-1]["status"] == "done":
+            return
+        self._let_the_lease_run_out()
+        finished = self.succeed(driver, "resume")
+        assert finished["final_output"] == "Done."
+        assert finished["interruptions"] == []
+
+    def _is_shared(self) -> bool:
+        return self.database == self.world.database
+
+    def _let_the_lease_run_out(self) -> None:
+        """Do what time would do: the process that held the claim is dead."""
+        if self._is_shared():
+            self.world.rows(
+                "update timestep.run_states set claim_expires_at = now()"
+                " where session_id = %s and status = 'claimed' returning version",
+                self.session_id,
+            )
+
+
+@pytest.mark.parametrize(("kind", "language", "number"), CASES)
+def test_nothing_that_was_reported_saved_is_lost_to_a_kill(
+    world: World,
+    spares: Spares,
+    durations: dict[tuple[str, str], float],
+    postgres_server: str,
+    kind: str,
+    language: str,
+    number: int,
+) -> None:
+    chance = random.Random(f"{kind} {language} {number}")
+    moment = chance.uniform(0, 1.1 * durations[kind, language])
+    session_id = f"killed-{kind}-{language}-{number}"
+    if kind == "open":
+        with new_database(postgres_server) as empty:
+            case = Case(world, session_id, empty)
+            case.kill(spares.take(language), kind, moment)
+            case.finish(OTHER[language])
+        return
+    case = Case(world, session_id)
+    case.prepare(kind, language)
+    reported = case.kill(spares.take(language), kind, moment)
+    versions = rows_of(world, session_id)
+    if reported is not None:
+        assert versions[-1]["version"] >= reported
+    case.finish(OTHER[language])
+    assert history(world, session_id) == history(world, f"measured-resume-{language}")
+
+
+def history(world: World, session_id: str) -> list[tuple[str, str | None]]:
+    """Return the kinds of the session's items with the calls that they belong to."""
+    items = world.rows(
+        "select type, role, call_id from timestep.session_items where session_id = %s"
+        " order by item_id",
+        session_id,
+    )
+    return [(item["type"], item["call_id"] or item["role"]) for item in items]
