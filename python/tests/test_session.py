@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-import subprocess
 import sys
 from typing import Any
 
@@ -112,8 +111,10 @@ asyncio.run(main(sys.argv[1]))
 
 
 async def test_processes_append_at_once_without_tearing_an_append_apart() -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", APPEND, str(me)]) for me in range(4)]
-    assert [await asyncio.to_thread(process.wait, 120) for process in processes] == [0] * 4
+    command = (sys.executable, "-c", APPEND)
+    processes = [await asyncio.create_subprocess_exec(*command, str(me)) for me in range(4)]
+    async with asyncio.timeout(120):
+        assert [await process.wait() for process in processes] == [0] * 4
     contents = [json.loads(json.dumps(i))["content"] for i in await Session("shared").get_items()]
     assert len(contents) == 4 * 10 * 3
     for start in range(0, len(contents), 3):
