@@ -43,7 +43,9 @@ export function codeOf(error: unknown): string | undefined {
 
 /** The connection was lost or never made, as against a statement that the server refused. */
 export function isDropped(error: unknown): boolean {
-  return DROPPED.has(codeOf(error) ?? '') || /Connection terminated/.test(messageOf(error));
+  return (
+    DROPPED.has(codeOf(error) ?? '') || /Connection terminated|not queryable/.test(messageOf(error))
+  );
 }
 
 /** The one error for a connection that could not be made. */

@@ -2,7 +2,8 @@
 
 import process from 'node:process';
 import { warn } from '../../logger.ts';
-import { type Connected, connect } from '../connect.ts';
+import { type Connected, connect, destroy, tryConnect } from '../connect.ts';
+import { isDropped, unavailable } from '../failure.ts';
 import type { Server } from '../server.ts';
 import { shownPath } from './folder.ts';
 import { attach, detach, type Presence } from './presence.ts';
@@ -37,7 +38,8 @@ class EmbeddedServer implements Server {
     const presence = await attach();
     this.#presence = presence;
     this.#folder = shownPath(presence.cluster.folder);
-    presence.client.once('end', () => this.#forget(presence));
+    for (const event of ['error', 'end'] as const)
+      presence.client.once(event, () => this.#forget(presence));
     // The presence alone must not keep a process from ending.
     (presence.client as Refable).unref();
     process.on('beforeExit', this.#atExit);
@@ -45,6 +47,17 @@ class EmbeddedServer implements Server {
   }
 
   async connect(): Promise<Connected> {
+    const presence = await this.attach();
+    const { timeoutMs } = presence.address;
+    try {
+      return await tryConnect(presence.address, timeoutMs);
+    } catch (error) {
+      if (!isDropped(error))
+        throw unavailable(error, { address: presence.address, source: this.origin, timeoutMs });
+      // The server is gone, and our own connection to it has not noticed yet.
+      this.#forget(presence);
+      destroy(presence.client);
+    }
     const { address } = await this.attach();
     return connect(address, { source: this.origin });
   }
