@@ -309,6 +309,8 @@ class RunStateStore:
             blob,
             context_override=context,
             context_deserializer=self._context_deserializer,
+            # Otherwise the SDK drops a nested run that it cannot restore, and runs it anew.
+            strict_context='"agent_run_state"' in text,
         )
 
     def _envelope(self, row: dict[str, Any]) -> record.Envelope:
