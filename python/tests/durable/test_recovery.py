@@ -1,5 +1,7 @@
 """Processes that die, and what the next one makes of their runs."""
 
+import json
+
 import pytest
 from support.durable import Company, call, says
 
@@ -30,7 +32,7 @@ def session_rows(company: Company) -> list[tuple]:
 
 def check(company: Company, answer: dict, undisturbed: dict) -> None:
     """Check a disturbed run against one that was not disturbed."""
-    assert answer == undisturbed["answer"]
+    assert {**answer, "turns": 0} == undisturbed["answer"]
     for found, expected in zip(session_rows(company), undisturbed["session"], strict=True):
         assert found == expected[: len(found)]
     assert company.model_calls <= len(STEPS) + 1
@@ -78,3 +80,23 @@ def test_a_run_that_is_killed_is_finished_by_another_process(
     company: Company, undisturbed: dict, kill: str
 ) -> None:
     assert one_run(company, undisturbed, kill)
+
+
+def test_the_loop_goes_on_from_the_last_turn(company: Company) -> None:
+    """The turns before are not run again, and the model is asked just what it would have been."""
+    company.script(*STEPS)
+    company.run("run", workflow_id="whole", session_id="a")
+    asked = [
+        json.loads(each["body"])["input"] for each in company.server.requests(company.script_id)
+    ]
+    company.script(*STEPS)
+    assert company.run_killed("inside:7", workflow_id="w", session_id="b")
+    company.rewind_script()
+    answer = company.run("run", workflow_id="w", session_id="b")
+    assert answer["output"] == "all done"
+    # recorded: the turn in flight (its call of look was under way); asked: the last turn
+    assert answer["turns"] == 2
+    again = [
+        json.loads(each["body"])["input"] for each in company.server.requests(company.script_id)
+    ]
+    assert again == asked[-1:]

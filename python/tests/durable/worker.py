@@ -14,16 +14,22 @@ import os
 import signal
 import sys
 import traceback
+from datetime import timedelta
 from typing import Any
 
-from agents import Agent, RunContextWrapper, function_tool, set_tracing_disabled
+from agents import Agent, RunContextWrapper, RunHooks, function_tool, set_tracing_disabled
+
+from support.waiting import until
 
 from timestep import Session
 from timestep.database import Database
 from timestep.durable.approvals import RunHandle, decide_approval, list_approvals, resume_run
 from timestep.durable.configuration import configure_dbos
 from timestep.durable.launch import ensure_dbos_launched
-from timestep.durable.runs import run_agent_workflow
+from timestep.durable.queue import queue_agent_workflow
+from timestep.durable.rate_limit import ModelRateLimit, set_rate_limit
+from timestep.durable.runs import cancel_run, list_runs, run_agent_workflow
+from timestep.durable.schedule import create_scheduled_agent_workflow, delete_schedule
 from timestep.durable.tools import durable_tool, idempotency_key
 
 
@@ -46,6 +52,7 @@ class Countdown:
 
 
 kill = Countdown(None)
+QUEUES: Any = {"narrow": {"concurrency": 1, "polling_seconds": 0.05}}
 
 
 def effect(what: str, tool: str, context: RunContextWrapper[Any], value: object) -> None:
@@ -85,6 +92,14 @@ async def fetch(context: RunContextWrapper[Any], n: int) -> str:
     return f"fetched {n}"
 
 
+@function_tool
+async def slow(context: RunContextWrapper[Any], seconds: float) -> str:
+    effect("start", "slow", context, seconds)
+    await asyncio.sleep(seconds)
+    effect("end", "slow", context, seconds)
+    return "slept"
+
+
 @function_tool(needs_approval=True)
 async def risky(context: RunContextWrapper[Any], n: int) -> str:
     done("risky", context, n)
@@ -100,10 +115,23 @@ triage = Agent(
         look,
         mail,
         refund,
+        slow,
         researcher.as_tool(tool_name="research", tool_description="Finds out."),
     ],
     handoffs=[billing],
 )
+
+
+class Turns(RunHooks[Any]):
+    """Counts the model calls that this process's loops came to, recorded ones included."""
+
+    count = 0
+
+    async def on_llm_start(self, *_: Any, **__: Any) -> None:
+        self.count += 1
+
+
+turns = Turns()
 
 
 def count_statements() -> None:
@@ -140,6 +168,7 @@ async def run(
         stream=stream,
         timeout_seconds=timeout_seconds,
         approval_seconds=approval_seconds,
+        hooks=turns,
     )
     while approve and result.status == "interrupted":
         for approval in await list_approvals(run_id=workflow_id):
@@ -166,8 +195,63 @@ async def by_state(*, workflow_id: str, reject: list[str] | None = None) -> dict
     return answer(result)
 
 
+async def serve(*, seconds: float = 60) -> dict[str, Any]:
+    """Execute what comes until standard input says no more, that is: until killed."""
+    print(json.dumps("ready"), flush=True)
+    await asyncio.sleep(seconds)
+    return {}
+
+
+async def queue(
+    *, ids: list[str], wait: bool = True, priorities: list[int] | None = None, **options: Any
+) -> list[dict[str, Any]]:
+    handles = []
+    for number, run_id in enumerate(ids):
+        priority = priorities[number] if priorities else None
+        handles.append(
+            await queue_agent_workflow(
+                triage, "please", workflow_id=run_id, priority=priority, **options
+            )
+        )
+    if not wait:
+        return [{"run_id": handle.run_id} for handle in handles]
+    return [answer(await handle.get_result()) for handle in handles]
+
+
+async def limited(*, ids: list[str], requests: int, seconds: float) -> list[dict[str, Any]]:
+    limit = ModelRateLimit(requests=requests, per=timedelta(seconds=seconds))
+    await set_rate_limit("openai", limit)
+    runs = (run_agent_workflow(triage, "please", workflow_id=each) for each in ids)
+    return [answer(result) for result in await asyncio.gather(*runs)]
+
+
+async def schedule(*, names: list[str], runs: int) -> list[str]:
+    for name in names:
+        create_scheduled_agent_workflow(
+            crontab="* * * * * *", agent=triage, input_items="tick", name=name
+        )
+    while True:
+        found = await list_runs(status="completed")
+        if all(sum(r["schedule"] == name for r in found) >= runs for name in names):
+            break
+        await asyncio.sleep(0.2)
+    for name in names:
+        assert await delete_schedule(name)
+    return sorted(run["run_id"] for run in found)
+
+
+async def cancelled(*, workflow_id: str) -> dict[str, Any]:
+    """Cancel a run while a tool of it is under way."""
+    task = asyncio.create_task(run_agent_workflow(triage, "please", workflow_id=workflow_id))
+    await asyncio.to_thread(until, lambda: os.path.getsize(os.environ["EFFECTS"]))
+    assert await cancel_run(workflow_id)
+    assert not await cancel_run(workflow_id)
+    return answer(await task)
+
+
 def answer(result: Any) -> dict[str, Any]:
     return {
+        "turns": turns.count,
         "status": result.status,
         "output": result.final_output,
         "tokens": result.usage.total_tokens,
@@ -176,11 +260,19 @@ def answer(result: Any) -> dict[str, Any]:
     }
 
 
-async def main(command: str, options: str) -> dict[str, Any]:
+async def main(command: str, options: str) -> Any:
     set_tracing_disabled(True)
-    configure_dbos(agents=[triage], lease_seconds=float(os.environ.get("LEASE", "1")))
+    configure_dbos(
+        agents=[triage],
+        hooks=turns,
+        queues=QUEUES,
+        lease_seconds=float(os.environ.get("LEASE", "1")),
+    )
     await ensure_dbos_launched()
-    commands = {"run": run, "wait": wait, "by_state": by_state}
+    commands: dict[str, Any] = {
+        each.__name__: each
+        for each in (run, wait, by_state, serve, queue, limited, schedule, cancelled)
+    }
     return await commands[command](**json.loads(options))
 
 

@@ -49,7 +49,8 @@ class Company:
     def rewind_script(self) -> None:
         """Let the model go on after the last response that is recorded."""
         self.asked += len(self.server.requests(self.script_id))
-        recorded = self.rows("select count(*) from timestep.steps where kind = 'model'")[0][0]
+        sql = "select count(*) from timestep.steps where kind = 'model' and run_id = 'w'"
+        recorded = self.rows(sql)[0][0]
         self.server.script(self.script_id, self.steps[recorded:])
 
     @property

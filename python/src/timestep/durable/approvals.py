@@ -3,14 +3,15 @@
 import asyncio
 import uuid
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from agents import RunState
-from dbos import DBOS, DBOSClient, EnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSClient, SetWorkflowID
 
 from timestep import documents
 from timestep.database import Database, open_database
-from timestep.durable.configuration import application_of, configuration
+from timestep.durable.configuration import configuration
+from timestep.durable.dbos_queue import enqueue_options
 from timestep.durable.execution import Live, run_agent_body
 from timestep.durable.process import Process, current_process
 from timestep.durable.registry import registered_names
@@ -217,14 +218,12 @@ async def _start_segment(
 def _enqueue(database: Database, run: dict[str, Any], segment: int) -> None:
     """Leave the segment to a process of the language that ran the run last."""
     configured = configuration()
-    application = application_of(configured.name, run["language"])
-    options: EnqueueOptions = {
-        "queue_name": configured.queue(None, run["language"]),
-        "workflow_name": "timestep.run_agent",
-        "workflow_id": f"{run['run_id']}:r{segment}",
-        "application_name": application,
-        "serialization_type": cast("Any", "portable_json"),
-    }
+    options = enqueue_options(
+        configured,
+        run_id=f"{run['run_id']}:r{segment}",
+        queue_name=None,
+        language=run["language"],
+    )
     client = DBOSClient(system_database_url=configured.system_database_url or database.location.url)
     try:
         client.enqueue(options, {"run_id": run["run_id"], "segment": segment})

@@ -1,9 +1,10 @@
 """Where an execution of a run begins: its input, a saved state with its decisions, or the journal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from agents import RunState, TResponseInputItem
+from agents import RunConfig, RunState, TResponseInputItem
 
 from timestep import documents
 from timestep.durable.boundary import last_boundary
@@ -37,8 +38,16 @@ class Beginning:
     added: int = 0
 
 
-async def segment_start(execution: "Execution") -> Beginning:
-    """Return where this execution of the run begins."""
+async def segment_start(
+    execution: "Execution", session: Callable[[str | None], Any], config: RunConfig
+) -> Beginning:
+    """Return where this execution of the run begins.
+
+    Args:
+        execution: The execution.
+        session: Makes the run's session, given its id.
+        config: How the loop is run.
+    """
     journal = execution.journal
     rows = await journal.database.fetch(
         "select input, session_id, options, segment, state_session_id, state_version,"
@@ -57,7 +66,8 @@ async def segment_start(execution: "Execution") -> Beginning:
         session_id=run["session_id"],
         options={name: options[name] for name in _SDK_OPTIONS if name in options},
     )
-    return await last_boundary(execution, beginning) or beginning
+    found = await last_boundary(execution, beginning, session(run["session_id"]), config)
+    return found or beginning
 
 
 async def _after_pause(execution: "Execution", run: dict[str, Any]) -> Beginning:

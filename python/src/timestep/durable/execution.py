@@ -187,16 +187,23 @@ def _reason(error: Exception, deadline: asyncio.Timeout) -> Exception:
 
 
 async def _run(execution: Execution) -> SDKResult:
-    beginning = await segment_start(execution)
     live, configured = execution.live, execution.process.configuration
+    config = with_provider(
+        live.run_config if live else configured.run_config,
+        live.model_provider if live else configured.model_provider,
+    )
+
+    def session(session_id: str | None) -> SessionProtocol | None:
+        if live is not None:
+            return live.session
+        return None if session_id is None else cast("SessionProtocol", Session(session_id))
+
+    beginning = await segment_start(execution, session, config)
     options: dict[str, Any] = {
         **beginning.options,
-        "run_config": with_provider(
-            live.run_config if live else configured.run_config,
-            live.model_provider if live else configured.model_provider,
-        ),
+        "run_config": config,
         "hooks": live.hooks if live else configured.hooks,
-        "session": live.session if live else _session(beginning),
+        "session": session(beginning.session_id),
         "error_handlers": live.error_handlers if live else None,
     }
     if live is not None and live.context is not None:
@@ -239,12 +246,6 @@ def _outermost(execution: Execution, beginning: Beginning) -> Frame:
     frame = _Outermost(execution, "")
     frame.beginning = beginning
     return frame
-
-
-def _session(beginning: Beginning) -> SessionProtocol | None:
-    if beginning.session_id is None:
-        return None
-    return cast("SessionProtocol", Session(beginning.session_id))
 
 
 def with_provider(

@@ -24,6 +24,7 @@ from timestep.durable.configuration import (
     new_executor_id,
 )
 from timestep.durable.process import Process, use_process
+from timestep.durable.dbos_queue import register_queues
 from timestep.durable.recording_runner import install
 from timestep.durable.recovery import Heart
 from timestep.errors import ConfigurationError, DatabaseUnavailableError
@@ -106,6 +107,7 @@ def _launch(configured: Configuration) -> Launched:
         executor_id = configured.executor_id or settings.text("DBOS__VMID") or new_executor_id()
         DBOS(config=_dbos_config(configured, url, executor_id))
         DBOS.launch()
+        register_queues(configured)
         process = Process(configured, database, str(uuid.uuid4()), executor_id)
         use_process(process)
         install()

@@ -29,6 +29,8 @@ class Process:
     _reserved: set[str] = field(default_factory=set[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
     alive_until: float = float("inf")  # on time.monotonic()
+    limited: frozenset[str] = frozenset()  # models and providers with a rate limit
+    limits_read_at: float = float("-inf")
 
     def reserve(self, run_id: str) -> bool:
         """Reserve a run for one execution of this process; False if another one has it."""

@@ -14,8 +14,9 @@ import threading
 import time
 from typing import Any
 
-from dbos import DBOS, EnqueueOptions, SetWorkflowID
+from dbos import DBOS, SetWorkflowID
 
+from timestep.durable.dbos_queue import enqueue_options
 from timestep.durable.execution import live_runs, run_agent_body
 from timestep.durable.process import Process
 from timestep.durable.registry import registered_names
@@ -36,6 +37,7 @@ class Heart:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._live, name="timestep-heart", daemon=True)
         self._suspects: set[str] = set()
+        self._beats = 0
 
     def start(self) -> None:
         """Register this process and begin."""
@@ -81,6 +83,9 @@ class Heart:
         self._stop_lost_runs()
         self._adopt()
         self._expire_approvals()
+        self._beats += 1
+        if self._beats % _BEATS_PER_LEASE == 0:
+            self._free_dequeued()
 
     def _register(self) -> None:
         process, configured = self.process, self.process.configuration
@@ -137,11 +142,12 @@ class Heart:
     def _continue(self, orphan: dict[str, Any]) -> None:
         run_id = orphan["run_id"]
         if orphan["queue_name"] is not None:
-            options: EnqueueOptions = {
-                "queue_name": self.process.configuration.queue(orphan["queue_name"]),
-                "workflow_name": "timestep.run_agent",
-                "workflow_id": run_id,
-            }
+            options = enqueue_options(
+                self.process.configuration,
+                run_id=run_id,
+                queue_name=orphan["queue_name"],
+                language="python",
+            )
             DBOS.enqueue_workflow_with_options(options, {"run_id": run_id, "segment": 0})
             self._fetch("select timestep.mark_enqueued_v1(%s)", run_id)
             return
@@ -153,6 +159,30 @@ class Heart:
             )
         if orphan["workflow_id"] is not None:
             DBOS.cancel_workflow(orphan["workflow_id"])
+
+    def _free_dequeued(self) -> None:
+        """Put back in its queue what a process took from it and died before it claimed the run."""
+        waiting = self._fetch(
+            "select case segment when 0 then run_id else run_id || ':r' || segment end as id"
+            " from timestep.runs where status = 'pending' and owner is null"
+            " and language = 'python' and updated_at < clock_timestamp() - make_interval(secs => %s)"
+            " order by updated_at limit 100",
+            self._lease,
+        )
+        if not waiting:
+            return
+        taken = DBOS.list_workflows(
+            workflow_ids=[row["id"] for row in waiting], status="PENDING", load_input=False
+        )
+        alive = self._fetch(
+            "select executor_id from timestep.executors where application = %s"
+            " and stopped_at is null and alive_until > clock_timestamp()",
+            self.process.configuration.application,
+        )
+        names = {row["executor_id"] for row in alive}
+        for workflow in taken:
+            if workflow.executor_id not in names:
+                DBOS.resume_workflow(workflow.workflow_id)
 
     def _expire_approvals(self) -> None:
         from timestep.durable.approvals import resume_here

@@ -1,6 +1,7 @@
 """Durable runs, for their users: start one, look at it, cancel it, remove old ones."""
 
 import asyncio
+import dataclasses
 import hashlib
 import uuid
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from timestep.errors import ConfigurationError, NotDurableError
 from timestep.run_state.items import wire_items
 from timestep.run_state.text import encode
 from timestep.runner import RunInput, default_result_processor
+from timestep.session import Session
 
 _CREATE = f"select * from timestep.create_run_v1({', '.join(['%s'] * 11)})"
 _DEFAULT_MAX_TURNS = 10
@@ -68,6 +70,7 @@ class Request:
     timeout_seconds: float | None
     queue_name: str | None = None
     schedule: str | None = None
+    language: str = "python"
 
 
 async def run_agent_workflow(
@@ -133,6 +136,11 @@ def _live(
     options: DurableOptions,
 ) -> Live:
     RecordedAgents().of(agent)  # refuses what cannot be recorded before anything is started
+    if session is not None and not isinstance(session, Session):
+        raise NotDurableError(
+            f"The session is a {type(session).__name__}, which another process that goes on with"
+            " the run would not have: use timestep.Session."
+        )
     config = options.get("run_config")
     return Live(
         agent=agent,
@@ -157,6 +165,7 @@ def requested(
     options: DurableOptions,
     queue_name: str | None = None,
     schedule: str | None = None,
+    language: str = "python",
 ) -> Request:
     """Return a run to be made.
 
@@ -179,6 +188,7 @@ def requested(
         timeout_seconds=timeout_seconds,
         queue_name=queue_name,
         schedule=schedule,
+        language=language,
     )
 
 
@@ -216,7 +226,7 @@ async def create(process: Process, request: Request, *, owner: str | None) -> bo
         request.run_id,
         documents.without_nul(request.agent.name),
         request.session_id,
-        "python",
+        request.language,
         owner,
         request.input,
         request.input_sha256,
@@ -255,8 +265,6 @@ async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
     known_result = await result_of(process.database, run_id, live.agent)
     if result is None or known_result.status != "completed":
         return known_result
-    import dataclasses
-
     return dataclasses.replace(
         known_result, final_output=result.final_output, usage=result.context_wrapper.usage
     )

@@ -1,0 +1,160 @@
+"""Durable runs that wait in a queue for a process that has room for them."""
+
+import asyncio
+from collections.abc import Generator
+from typing import Any, Literal, TypedDict, Unpack
+
+from agents import Agent, TResponseInputItem
+from dbos import DBOS, EnqueueOptions
+
+from timestep.durable.approvals import RunHandle
+from timestep.durable.configuration import DEFAULT_QUEUE
+from timestep.durable.launch import launched
+from timestep.durable.process import Process
+from timestep.durable.dbos_queue import enqueue_options, register_queue
+from timestep.durable.recorded_agent import RecordedAgents
+from timestep.durable.result import WorkflowResult
+from timestep.durable.runs import DurableOptions, Request, create, known, requested
+from timestep.errors import NotDurableError
+from timestep.session import Session
+
+
+class QueuedOptions(TypedDict, total=False):
+    """What a run that waits in a queue takes beside its input.
+
+    Attributes:
+        context: For the tools: a mapping that JSON can hold.
+        max_turns: As for `Runner.run`.
+        previous_response_id: As for `Runner.run`.
+        conversation_id: As for `Runner.run`.
+        approval_seconds: After how many seconds a decision that nobody took is a rejection
+            (never).
+    """
+
+    context: dict[str, Any] | None
+    max_turns: int | None
+    previous_response_id: str | None
+    conversation_id: str | None
+    approval_seconds: float | None
+
+
+class QueuedRun:
+    """A run that was put in a queue; awaited, it tells when that is done."""
+
+    def __init__(self, putting: "asyncio.Task[RunHandle] | RunHandle", run_id: str) -> None:
+        self._putting = putting
+        self._run_id = run_id
+
+    @property
+    def run_id(self) -> str:
+        """The run. With a `deduplication_id` it is known for certain once this was awaited."""
+        done = isinstance(self._putting, RunHandle) or self._putting.done()
+        return self._handle().run_id if done else self._run_id
+
+    async def get_result(self) -> WorkflowResult:
+        """Wait until the run has paused or ended, and return what it came to.
+
+        Raises:
+            TimestepError: The run failed.
+        """
+        return await (await self).get_result()
+
+    def __await__(self) -> Generator[Any, None, RunHandle]:
+        """Return the run's handle when it lies in the queue."""
+        if isinstance(self._putting, RunHandle):
+            return self._putting
+        return (yield from self._putting.__await__())
+
+    def _handle(self) -> RunHandle:
+        return self._putting if isinstance(self._putting, RunHandle) else self._putting.result()
+
+
+def queue_agent_workflow(
+    agent: Agent[Any],
+    input_items: str | list[TResponseInputItem],
+    session: Session | None = None,
+    *,
+    workflow_id: str | None = None,
+    queue_name: str | None = None,
+    priority: int | None = None,
+    deduplication_id: str | None = None,
+    runtime: Literal["python", "typescript"] = "python",
+    timeout_seconds: float | None = None,
+    **options: Unpack[QueuedOptions],
+) -> QueuedRun:
+    """Put a run in a queue, for any process that has its agent; may be awaited.
+
+    Args:
+        agent: The agent to start with.
+        input_items: A text or Responses API items.
+        session: Where history is read from and added to (None: no history).
+        workflow_id: The name of the run: the same one is the same run (None: a new random one).
+        queue_name: The queue; its limits are given to `configure_dbos` (None: "agents").
+        priority: 1 or more; a lower number comes first, and none comes before all (None).
+        deduplication_id: While a run of this id waits or is executed, another one is not made:
+            the handle is that of the run that is there (None).
+        runtime: Which language executes it; it needs an agent of the same name ("python").
+        timeout_seconds: For how long it may run, once it runs; pauses do not count (None).
+        **options: `context`, `max_turns`, `previous_response_id`, `conversation_id`,
+            `approval_seconds`.
+
+    Raises:
+        NotDurableError: Something about the run cannot be recorded or kept.
+        ConfigurationError: A run of this id has another input, agent or session.
+    """
+    if session is not None and not isinstance(session, Session):
+        raise NotDurableError(
+            f"The session is a {type(session).__name__}, which the process that takes the run from"
+            " the queue would not have: use timestep.Session."
+        )
+    RecordedAgents().of(agent)
+    process = launched().process
+    request = requested(
+        agent,
+        input_items,
+        session,
+        workflow_id=workflow_id,
+        timeout_seconds=timeout_seconds,
+        options=DurableOptions(**options),
+        queue_name=queue_name or DEFAULT_QUEUE,
+        language=runtime,
+    )
+    enqueue = enqueue_options(
+        process.configuration,
+        run_id=request.run_id,
+        queue_name=request.queue_name,
+        language=runtime,
+    )
+    if priority is not None:
+        enqueue["priority"] = priority
+    if deduplication_id is not None:
+        enqueue["deduplication_id"] = deduplication_id
+        enqueue["duplication_policy"] = "return-existing"
+    putting = _put(process, request, enqueue)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return QueuedRun(asyncio.run(putting), request.run_id)
+    return QueuedRun(asyncio.create_task(putting), request.run_id)
+
+
+async def _put(process: Process, request: Request, options: EnqueueOptions) -> RunHandle:
+    if request.language == "python":
+        await known(process, request.agent)
+        await asyncio.to_thread(register_queue, process.configuration, request.queue_name)
+    if not await create(process, request, owner=process.instance):
+        return RunHandle(request.run_id)
+    return await asyncio.to_thread(_enqueue, process, request, options)
+
+
+def _enqueue(process: Process, request: Request, options: EnqueueOptions) -> RunHandle:
+    handle = DBOS.enqueue_workflow_with_options(options, {"run_id": request.run_id, "segment": 0})
+    run_id = handle.workflow_id
+    if run_id != request.run_id:
+        # a run of this deduplication id is there already: the row made for a new one goes
+        process.database.fetch_sync(
+            "delete from timestep.runs where run_id = %s and status = 'pending'", request.run_id
+        )
+        return RunHandle(run_id)
+    process.database.fetch_sync("select timestep.mark_enqueued_v1(%s)", run_id, repeatable=True)
+    return RunHandle(run_id)
