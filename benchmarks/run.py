@@ -1,0 +1,43 @@
+"""Run the benchmarks of both languages; see README.md."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path[:0] = [str(HERE), str(ROOT / "python" / "tests")]
+
+import processes
+import saved_runs
+import sessions
+from support.postgres import embedded_server, new_database
+from timestep.testing import ModelServer
+
+
+def main() -> None:
+    """Print every figure that the command line asks for."""
+    with embedded_server() as server_url, ModelServer() as server:
+        with new_database(server_url) as url:
+            os.environ |= {
+                "PG_CONNECTION_URI": url,
+                "OPENAI_BASE_URL": server.url,
+                "OPENAI_API_KEY": server.api_key("bench"),
+                "OPENAI_AGENTS_DISABLE_TRACING": "1",
+                "TIMESTEP_BENCH_SERVER": server.origin,
+            }
+            asyncio.run(saved_runs.figures(server))
+            asyncio.run(sessions.figures(server, url))
+            _typescript("figures.ts")
+            processes.figures(server_url)
+
+
+def _typescript(program: str) -> None:
+    command = ["node", "--disable-warning=ExperimentalWarning", str(HERE / program)]
+    subprocess.run([*command, *sys.argv[1:]], check=True, timeout=900)
+
+
+if __name__ == "__main__":
+    main()
