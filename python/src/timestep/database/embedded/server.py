@@ -2,8 +2,8 @@
 
 PostgreSQL's own postmaster.pid is the only witness. It can lie after a crash: its process may be
 gone (PostgreSQL takes the file over by itself) or its number may have gone to a stranger, which
-happens when a container restarts, or it is a zombie that nobody collects (PostgreSQL then refuses to
-start, so the file must go).
+happens when a container restarts, or it is a zombie that nobody collects (PostgreSQL then refuses
+to start, so the file must go).
 """
 
 import os
