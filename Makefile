@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export npm_config_update_notifier := false
+# Without compiled modules every start of Python would cost seconds.
+export PYTHONDONTWRITEBYTECODE :=
 INSTALLED := .venv/.installed
 BUILT := typescript/dist/.built
 
@@ -21,7 +23,7 @@ $(INSTALLED): requirements.txt python/pyproject.toml package.json package-lock.j
 	  || { echo "Timestep needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=…"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.txt)"
-	$(BIN)/uv pip install --quiet --require-hashes -r requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.txt
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e python
 	$(BIN)/npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
