@@ -1,0 +1,1 @@
+"""What runs the samples of the documentation."""
