@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -110,14 +111,12 @@ class Driver:
     def kill(self) -> None:
         """End the process at once, wherever it is."""
         os.kill(self._pid, signal.SIGKILL)
-        self._listener.join(PATIENCE_SECONDS)
+        self.close()
 
     def close(self) -> None:
-        if not self._commands.closed:
-            try:
-                self._commands.close()
-            except BrokenPipeError:
-                pass
+        """End the process when its commands are done."""
+        with suppress(BrokenPipeError):
+            self._commands.close()
         self._listener.join(PATIENCE_SECONDS)
         self._answers.close()
 
@@ -146,10 +145,6 @@ class DriverProcess(Driver):
         assert self._process.stdout is not None
         _ready(self._process.stdout)
         super().__init__(self._process.pid, self._process.stdin, self._process.stdout)
-
-    def kill(self) -> None:
-        super().kill()
-        self._process.wait(PATIENCE_SECONDS)
 
     def close(self) -> None:
         super().close()
