@@ -91,7 +91,7 @@ class OllamaModelProvider(ModelProvider):
         return self._clients[where]
 
     async def aclose(self) -> None:
-        """Close the connections that this provider opened."""
+        """Close the connections that this provider opened; a later call opens new ones."""
         clients = list(self._clients.values())
         self._clients.clear()
         self._models.clear()

@@ -107,10 +107,11 @@ class MultiModelProvider(MultiProvider):
         return sorted({"any-llm", "litellm", "ollama", "openai", *mapped})
 
     async def aclose(self) -> None:
-        """Close the connections that the providers opened."""
+        """Close the connections that the providers opened; a later call opens new ones."""
         await self._ollama.aclose()
-        if self._client is not None:
-            await self._client.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
         await super().aclose()
 
 
