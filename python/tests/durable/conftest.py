@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from support.durable import WORKER, Company
 from support.forkserver import ForkServer
-
 from timestep.testing import ModelServer
 
 

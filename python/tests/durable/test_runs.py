@@ -1,6 +1,9 @@
 """Durable runs from the outside: real processes, a real database, the scripted model."""
 
+import json
+
 from support.durable import Company, call, says
+from support.waiting import until
 
 
 def test_a_run_is_recorded_step_by_step(company: Company) -> None:
@@ -50,3 +53,70 @@ def test_a_run_goes_on_from_its_state(company: Company) -> None:
     assert company.rows("select call_id, decision from timestep.tool_calls order by call_id") == [
         ("c1", "approved"), ("c2", "rejected"),
     ]  # fmt: skip
+
+
+def test_a_person_may_edit_the_arguments_and_decides_once(company: Company) -> None:
+    company.script(says(call("refund", "c1", n=100)), says("done"))
+    company.run("run", workflow_id="w", approve=False)
+    answer = company.run("edited", workflow_id="w", arguments={"n": 5})
+    assert (answer["status"], answer["output"]) == ("completed", "done")
+    assert "approved already" in answer["conflict"]
+    assert [effect[3] for effect in company.effects("end", "refund")] == [5]
+    assert company.rows("select arguments_asked, arguments_used from timestep.tool_calls") == [
+        ('{"n":100}', '{"n":5}'),
+    ]  # fmt: skip
+    last = json.loads(company.server.requests(company.script_id)[-1]["body"])["input"]
+    assert last[-2]["arguments"] == '{"n":100}'
+    note, output = last[-1]["output"].splitlines()
+    assert '{"n":5}' in note
+    assert output == "refunded 5"
+
+
+def test_a_call_whose_arguments_are_not_those_approved_is_not_made(company: Company) -> None:
+    company.script(says(call("refund", "c1", n=1)), says("done"))
+    company.run("run", workflow_id="w", approve=False)
+    company.rows(
+        "update timestep.approvals set arguments_sha256 = repeat('0', 64), status = 'approved',"
+        " decided_at = now() returning call_id"
+    )
+    answer = company.run("run", workflow_id="w")
+    assert answer["error"] in ("ArgumentsChangedError", "TimestepError")
+    assert company.rows("select status, error_type from timestep.runs") == [
+        ("failed", "ArgumentsChangedError")
+    ]
+    assert company.effects("start", "refund") == []
+
+
+def test_an_approval_that_expires_is_a_rejection_and_the_run_goes_on(company: Company) -> None:
+    company.script(says(call("refund", "c1", n=1)), says("done"))
+    paused = company.run("run", workflow_id="w", approve=False, approval_seconds=0.5)
+    assert paused["status"] == "interrupted"
+    worker = company.worker("serve")
+    done = "select status from timestep.runs where status = 'completed'"
+    until(lambda: company.rows(done))
+    worker.kill()
+    assert company.rows("select status from timestep.approvals") == [("expired",)]
+    last = json.loads(company.server.requests(company.script_id)[-1]["body"])["input"]
+    assert "expired" in last[-1]["output"]
+    assert company.effects() == []
+
+
+def test_what_cannot_be_recorded_is_refused_by_name(company: Company) -> None:
+    company.script()
+    messages = company.run("refused")
+    assert "'shell'" in messages["tool"]
+    assert "SQLiteSession" in messages["session"]
+    assert "object" in messages["context"]
+    assert company.rows("select count(*) from timestep.runs") == [(0,)]
+
+
+def test_usage_and_costs_can_be_asked_for_in_sql(company: Company) -> None:
+    company.script(says(call("research", "c1", input="?")), says("found"), says("done"))
+    answer = company.run("run", workflow_id="w")
+    rows = company.rows(
+        "select agent, model, requests, total_tokens from timestep.usage order by 1"
+    )
+    assert rows == [("researcher", "default", 1, 11), ("triage", "default", 2, 22)]
+    assert sum(row[3] for row in rows) == answer["tokens"]
+    company.rows("insert into timestep.model_prices values ('def%', 1, 10) returning model")
+    assert company.rows("select sum(cost)::float from timestep.costs") == [(6e-5,)]

@@ -17,10 +17,16 @@ import traceback
 from datetime import timedelta
 from typing import Any
 
-from agents import Agent, RunContextWrapper, RunHooks, function_tool, set_tracing_disabled
-
+from agents import (
+    Agent,
+    RunContextWrapper,
+    RunHooks,
+    ShellTool,
+    SQLiteSession,
+    function_tool,
+    set_tracing_disabled,
+)
 from support.waiting import until
-
 from timestep import Session
 from timestep.database import Database
 from timestep.durable.approvals import RunHandle, decide_approval, list_approvals, resume_run
@@ -31,6 +37,7 @@ from timestep.durable.rate_limit import ModelRateLimit, set_rate_limit
 from timestep.durable.runs import cancel_run, list_runs, run_agent_workflow
 from timestep.durable.schedule import create_scheduled_agent_workflow, delete_schedule
 from timestep.durable.tools import durable_tool, idempotency_key
+from timestep.errors import ApprovalConflictError, NotDurableError
 
 
 def die() -> None:
@@ -219,10 +226,45 @@ async def queue(
 
 
 async def limited(*, ids: list[str], requests: int, seconds: float) -> list[dict[str, Any]]:
+    # what a process does at its first model call only would delay calls beyond their time
+    await run_agent_workflow(triage, "warming up")
     limit = ModelRateLimit(requests=requests, per=timedelta(seconds=seconds))
     await set_rate_limit("openai", limit)
     runs = (run_agent_workflow(triage, "please", workflow_id=each) for each in ids)
     return [answer(result) for result in await asyncio.gather(*runs)]
+
+
+async def edited(*, workflow_id: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Let a run go on with other arguments than the model's; of two decisions one counts."""
+    (approval,) = await list_approvals(run_id=workflow_id)
+    await decide_approval(approval["approval_id"], approve=True, arguments=arguments)
+    conflict = ""
+    try:
+        await decide_approval(approval["approval_id"], approve=False, decided_by="late")
+    except ApprovalConflictError as error:
+        conflict = str(error)
+    handles = await asyncio.gather(resume_run(workflow_id), resume_run(workflow_id))
+    results = [answer(await handle.get_result()) for handle in handles]
+    assert {**results[0], "turns": 0} == {**results[1], "turns": 0}
+    return {**results[0], "conflict": conflict}
+
+
+async def refused() -> dict[str, str]:
+    """Ask for runs that cannot be recorded."""
+    shell = Agent(name="shell", tools=[ShellTool(executor=lambda _: "")])
+    outer = Agent(name="outer", handoffs=[shell])
+    given: dict[str, dict[str, Any]] = {
+        "tool": {"agent": outer, "input_items": "x"},
+        "session": {"agent": billing, "input_items": "x", "session": SQLiteSession("s")},
+        "context": {"agent": billing, "input_items": "x", "context": object()},
+    }
+    messages: dict[str, str] = {}
+    for name, arguments in given.items():
+        try:
+            await run_agent_workflow(**arguments)
+        except NotDurableError as error:
+            messages[name] = str(error)
+    return messages
 
 
 async def schedule(*, names: list[str], runs: int) -> list[str]:
@@ -271,7 +313,18 @@ async def main(command: str, options: str) -> Any:
     await ensure_dbos_launched()
     commands: dict[str, Any] = {
         each.__name__: each
-        for each in (run, wait, by_state, serve, queue, limited, schedule, cancelled)
+        for each in (
+            run,
+            wait,
+            by_state,
+            serve,
+            queue,
+            limited,
+            edited,
+            refused,
+            schedule,
+            cancelled,
+        )
     }
     return await commands[command](**json.loads(options))
 

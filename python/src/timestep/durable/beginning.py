@@ -1,4 +1,4 @@
-"""Where an execution of a run begins: its input, a saved state with its decisions, or the journal."""
+"""Where an execution of a run begins: its input, a saved state, or what the journal tells."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

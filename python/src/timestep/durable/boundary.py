@@ -107,7 +107,7 @@ class _Rebuilt:
                 "status": "run_again",
                 "agent": self.agent,
                 "turn": self.turn,
-                "max_turns": options.get("max_turns", None),
+                "max_turns": options.get("max_turns"),
                 "original_input": original,
                 "items": self.items,
                 "responses": self.responses,
@@ -142,7 +142,7 @@ class _Rebuilt:
     def _add_handoff(
         self, step: Step, calls: list[Wire], handoffs: dict[str, str], target: str
     ) -> None:
-        # beside other calls, or twice, the loop decides which one counts and what becomes of the rest
+        # beside other calls the loop decides which one counts and what becomes of the rest
         if len(calls) != 1 or handoffs[calls[0]["name"]] != target:
             raise UncertainError
         output = documents.dump({"assistant": target})

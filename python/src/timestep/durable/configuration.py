@@ -30,6 +30,7 @@ class Done(Generic[T]):
         self.value = value
 
     def __await__(self) -> Generator[Any, None, T]:
+        """Return the value at once."""
         return self.value
         yield
 
@@ -142,10 +143,7 @@ _current: Configuration | None = None
 
 def configuration() -> Configuration:
     """Return what was configured, or the defaults, which are configured by it."""
-    if _current is None:
-        _configure({})
-    assert _current is not None
-    return _current
+    return _current or _configure({})
 
 
 def forget_configuration() -> None:
@@ -161,14 +159,14 @@ def new_executor_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def _configure(given: dict[str, Any]) -> None:
+def _configure(given: dict[str, Any]) -> Configuration:
     global _current
     if _current is None:
         name = given.pop("name", None) or _name_from_settings()
         _current = Configuration(name=name, **given)
         if _current.system_database_url is not None:
             use_dbos_connection(_current.system_database_url)
-        return
+        return _current
     for field_name, value in given.items():
         found = getattr(_current, field_name)
         if found != value:
@@ -177,6 +175,7 @@ def _configure(given: dict[str, Any]) -> None:
                 f"configure_dbos() was called before with another {field_name}{shown}. Configure"
                 " once per process, or call cleanup_dbos() first."
             )
+    return _current
 
 
 def _name_from_settings() -> str:

@@ -22,7 +22,7 @@ from agents.memory import Session as SessionProtocol
 from dbos import DBOS, WorkflowSerializationFormat
 
 from timestep import documents
-from timestep.durable.beginning import Beginning, Decision, decisions_of, segment_start
+from timestep.durable.beginning import Beginning, Decision, segment_start
 from timestep.durable.journal import Journal
 from timestep.durable.loop import Frame, Loop, current_frame
 from timestep.durable.process import Process, current_process
@@ -53,6 +53,7 @@ class Live:
     context: Any = None
     error_handlers: Any = None
     outcome: "asyncio.Future[SDKResult | None] | None" = None
+    handle: Any = None  # of DBOS
 
 
 live_runs: dict[str, Live] = {}
@@ -152,8 +153,9 @@ async def _execute_reserved(process: Process, run: dict[str, Any], live: Live | 
 
 async def _to_its_end(execution: Execution, deadline_seconds: float | None) -> str:
     journal = execution.journal
+    deadline = asyncio.timeout(deadline_seconds)
     try:
-        async with asyncio.timeout(deadline_seconds) as deadline:
+        async with deadline:
             result = await _run(execution)
     except asyncio.CancelledError:
         if journal.lost:
@@ -161,7 +163,7 @@ async def _to_its_end(execution: Execution, deadline_seconds: float | None) -> s
             raise journal.ownership_lost() from None
         await _release(journal)
         raise
-    except Exception as error:  # noqa: BLE001 - whatever ends a run is its result
+    except Exception as error:
         if journal.lost:
             # the SDK wraps what a tool raises: what counts is that nothing more may be done here
             raise journal.ownership_lost() from error

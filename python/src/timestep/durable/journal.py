@@ -9,17 +9,18 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
 
 from timestep import documents
 from timestep.database import Database
+from timestep.durable.sql import calling
 from timestep.errors import DatabaseUnavailableError, NotDurableError, RunOwnershipLostError
 
-_RECORD = f"select timestep.record_step_v1({', '.join(['%s'] * 15)}) as written"
-_BEGIN = f"select timestep.begin_step_v1({', '.join(['%s'] * 8)}) as outcome"
+_RECORD = calling("record_step_v1", 15)
+_BEGIN = calling("begin_step_v1", 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +134,9 @@ class Journal:
             _column(step.arguments),
             "python",
         )
-        if rows[0]["outcome"] == "lost":
+        if rows[0]["begin_step_v1"] == "lost":
             raise self.ownership_lost()
-        return rows[0]["outcome"] == "started"
+        return rows[0]["begin_step_v1"] == "started"
 
     async def record(self, step: Step, started_at: datetime | None = None) -> None:
         """Write a step that has ended.
@@ -164,7 +165,7 @@ class Journal:
                 repeatable=True,
             )
         )
-        if not rows[0]["written"]:
+        if not rows[0]["record_step_v1"]:
             raise self.ownership_lost()
 
     async def _write(
@@ -204,8 +205,9 @@ def now() -> datetime:
 
 
 def _step(row: dict[str, Any]) -> Step:
-    body = None if row["body"] is None else cast("dict[str, Any]", documents.load(row["body"]))
-    return Step(**{**row, "body": body})
+    body: Any = None if row["body"] is None else documents.load(row["body"])
+    fields: dict[str, Any] = {**row, "body": body}
+    return Step(**fields)
 
 
 def _column(text: str | None) -> str | None:

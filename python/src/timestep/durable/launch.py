@@ -1,5 +1,6 @@
 """Starting and ending DBOS, and this process's life as an executor of durable runs."""
 
+import asyncio
 import atexit
 import logging
 import os
@@ -7,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -23,8 +25,8 @@ from timestep.durable.configuration import (
     forget_configuration,
     new_executor_id,
 )
-from timestep.durable.process import Process, use_process
 from timestep.durable.dbos_queue import register_queues
+from timestep.durable.process import Process, use_process
 from timestep.durable.recording_runner import install
 from timestep.durable.recovery import Heart
 from timestep.errors import ConfigurationError, DatabaseUnavailableError
@@ -92,6 +94,7 @@ def cleanup_dbos() -> Done[None]:
             here.heart.stop()
             DBOS.destroy()
             use_process(None)
+            _give_loop_an_executor()
             here.process.database.close_sync()
         forget_configuration()
     return Done(None)
@@ -122,10 +125,20 @@ def _launch(configured: Configuration) -> Launched:
     return Launched(process, heart)
 
 
-def _refuse_foreign_dbos() -> None:
-    from dbos import _dbos
+def _give_loop_an_executor() -> None:
+    """Replace DBOS's threads, which have ended, as those of the running event loop."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
 
-    if _dbos._dbos_global_instance is not None:  # noqa: SLF001 - DBOS has no public way to ask  # pyright: ignore[reportPrivateUsage]
+
+def _refuse_foreign_dbos() -> None:
+    # DBOS has no public way to ask
+    from dbos import _dbos as dbos_module  # pyright: ignore[reportPrivateUsage]
+
+    if dbos_module._dbos_global_instance is not None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         raise ConfigurationError(
             "DBOS was set up in this process by somebody else. Let configure_dbos() set it up:"
             " further fields of DBOSConfig may be passed to it."

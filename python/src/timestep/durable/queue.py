@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Generator
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 from agents import Agent, TResponseInputItem
 from dbos import DBOS, EnqueueOptions
 
 from timestep.durable.approvals import RunHandle
 from timestep.durable.configuration import DEFAULT_QUEUE
+from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
-from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.result import WorkflowResult
 from timestep.durable.runs import DurableOptions, Request, create, known, requested
@@ -102,7 +102,7 @@ def queue_agent_workflow(
         NotDurableError: Something about the run cannot be recorded or kept.
         ConfigurationError: A run of this id has another input, agent or session.
     """
-    if session is not None and not isinstance(session, Session):
+    if session is not None and not isinstance(cast("object", session), Session):
         raise NotDurableError(
             f"The session is a {type(session).__name__}, which the process that takes the run from"
             " the queue would not have: use timestep.Session."

@@ -12,7 +12,6 @@ from openai.types.responses import (
     ResponseOutputItem,
     ResponseUsage,
 )
-from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 from pydantic import TypeAdapter, ValidationError
 
 from timestep.durable.journal import Step, now
@@ -52,10 +51,12 @@ class RecordedModel(Model):
         self.recorded_name = name or model_name(inner)
 
     @property
-    def __class__(self) -> type:  # noqa: D105 - the SDK asks models for their class
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The class of the caller's model: the SDK asks models for it."""
         return type(self.inner)
 
     def __getattr__(self, name: str) -> Any:
+        """Return what the caller's model has."""
         return getattr(self.inner, name)
 
     async def close(self) -> None:
@@ -204,8 +205,8 @@ def _completed_event(response: ModelResponse) -> ResponseCompletedEvent:
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,
                 total_tokens=usage.total_tokens,
-                input_tokens_details=cast("InputTokensDetails", usage.input_tokens_details),
-                output_tokens_details=cast("OutputTokensDetails", usage.output_tokens_details),
+                input_tokens_details=usage.input_tokens_details,
+                output_tokens_details=usage.output_tokens_details,
             ),
         ),
     )

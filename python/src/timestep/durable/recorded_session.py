@@ -14,10 +14,11 @@ from timestep import documents
 from timestep.database.resolve import configured
 from timestep.durable.journal import Step
 from timestep.durable.loop import Loop
+from timestep.durable.sql import calling
 from timestep.run_state.items import portable_item
 from timestep.session import Session
 
-_APPEND = f"select timestep.append_run_items_v1({', '.join(['%s'] * 9)}) as written"
+_APPEND = calling("append_run_items_v1", 9)
 
 
 def recorded_session(session: SessionProtocol, loop: Loop) -> SessionProtocol:
@@ -121,7 +122,7 @@ class OwnSession(RecordedSession):
             [_column(wire.get("call_id")) for wire in wires],
             repeatable=True,
         )
-        if not rows[0]["written"]:
+        if not rows[0]["append_run_items_v1"]:
             raise journal.ownership_lost()
 
 

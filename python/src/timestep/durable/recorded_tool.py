@@ -14,6 +14,7 @@ from agents import (
 )
 from agents.tool import invoke_function_tool
 from agents.tool_context import ToolContext
+from openai.types.responses import ResponseFunctionToolCall
 
 from timestep import documents
 from timestep.durable.journal import Journal, Step, now, tool_key
@@ -181,9 +182,8 @@ class _Call:
         )
 
     def _output(self, value: object) -> Any:
-        assert self.context.tool_call is not None
         item = ItemHelpers.tool_call_output_item(
-            self.context.tool_call,
+            cast("ResponseFunctionToolCall", self.context.tool_call),
             value,
             output_json_schema=self.tool.output_json_schema,
             output_type_adapter=self.tool._output_type_adapter,  # noqa: SLF001 - what the SDK itself passes  # pyright: ignore[reportPrivateUsage]

@@ -165,7 +165,8 @@ class Heart:
         waiting = self._fetch(
             "select case segment when 0 then run_id else run_id || ':r' || segment end as id"
             " from timestep.runs where status = 'pending' and owner is null"
-            " and language = 'python' and updated_at < clock_timestamp() - make_interval(secs => %s)"
+            " and language = 'python'"
+            " and updated_at < clock_timestamp() - make_interval(secs => %s)"
             " order by updated_at limit 100",
             self._lease,
         )

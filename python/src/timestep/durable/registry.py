@@ -31,7 +31,7 @@ def register_agent(agent: Agent[Any]) -> None:
     Raises:
         ConfigurationError: It is no `Agent`.
     """
-    if not isinstance(agent, Agent):
+    if not isinstance(cast("object", agent), Agent):
         raise ConfigurationError(
             f"A durable run needs an Agent of the Agents SDK, but got {type(agent).__name__}."
         )
@@ -123,7 +123,7 @@ def handoff_target(handoff: object) -> Agent[Any] | None:
     if isinstance(handoff, Agent):
         return cast("Agent[Any]", handoff)
     reference: Any = getattr(handoff, "_agent_ref", None)
-    return reference() if callable(reference) else None
+    return cast("Agent[Any] | None", reference() if callable(reference) else None)
 
 
 def agent_of_tool(tool: object) -> Agent[Any] | None:

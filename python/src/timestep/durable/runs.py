@@ -21,13 +21,14 @@ from timestep.durable.process import Process
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.registry import describe_agents, register_agent
 from timestep.durable.result import WorkflowResult, result_of
+from timestep.durable.sql import calling
 from timestep.errors import ConfigurationError, NotDurableError
 from timestep.run_state.items import wire_items
 from timestep.run_state.text import encode
 from timestep.runner import RunInput, default_result_processor
 from timestep.session import Session
 
-_CREATE = f"select * from timestep.create_run_v1({', '.join(['%s'] * 11)})"
+CREATE = calling("create_run_v1", 11)
 _DEFAULT_MAX_TURNS = 10
 
 
@@ -116,7 +117,7 @@ async def run_agent_workflow(
     if isinstance(input_items, RunState):
         from timestep.durable.approvals import resume_state
 
-        return await resume_state(process, cast("RunState[Any, Any]", input_items), live)
+        return await resume_state(process, input_items, live)
     request = requested(
         agent, input_items, session, workflow_id=workflow_id, timeout_seconds=timeout_seconds,
         options=options,
@@ -194,8 +195,9 @@ def requested(
 
 def _stored(options: DurableOptions) -> str:
     names = ("context", "conversation_id", "previous_response_id", "approval_seconds")
-    kept: dict[str, Any] = {n: options[n] for n in names if options.get(n) is not None}
-    kept["max_turns"] = options.get("max_turns", _DEFAULT_MAX_TURNS)
+    given = cast("dict[str, Any]", options)
+    kept = {name: given[name] for name in names if given.get(name) is not None}
+    kept["max_turns"] = given.get("max_turns", _DEFAULT_MAX_TURNS)
     if not isinstance(kept.get("context", {}), dict):
         raise NotDurableError(
             f"The context is a {type(kept['context']).__name__}, which a later execution could not"
@@ -222,7 +224,7 @@ async def create(process: Process, request: Request, *, owner: str | None) -> bo
         ConfigurationError: The run that is there has another input, agent or session.
     """
     rows = await process.database.fetch(
-        _CREATE,
+        CREATE,
         request.run_id,
         documents.without_nul(request.agent.name),
         request.session_id,
@@ -250,7 +252,11 @@ async def start(run_id: str, live: Live | None, *, segment: int) -> None:
         live.outcome.add_done_callback(lambda future: future.cancelled() or future.exception())
         live_runs[run_id] = live
     with SetWorkflowID(run_id if segment == 0 else f"{run_id}:r{segment}"):
-        await DBOS.start_workflow_async(run_agent_body, {"run_id": run_id, "segment": segment})
+        handle = await DBOS.start_workflow_async(
+            run_agent_body, {"run_id": run_id, "segment": segment}
+        )
+    if live is not None:
+        live.handle = handle
 
 
 async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
@@ -262,6 +268,8 @@ async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
     finally:
         if live.outcome.done():
             live_runs.pop(run_id, None)
+            # DBOS notes the end too; the event loop may end when this returns
+            await asyncio.shield(cast("Any", live.handle).get_result())
     known_result = await result_of(process.database, run_id, live.agent)
     if result is None or known_result.status != "completed":
         return known_result

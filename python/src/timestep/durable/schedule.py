@@ -18,18 +18,16 @@ from dbos import DBOS
 from timestep import documents
 from timestep.database import open_database
 from timestep.durable.configuration import DEFAULT_QUEUE, Done
+from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.in_thread import in_thread
 from timestep.durable.launch import launched
 from timestep.durable.process import Process, current_process
-from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.queue import QueuedOptions
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.registry import describe_agents, register_agent
-from timestep.durable.runs import DurableOptions, requested
+from timestep.durable.runs import CREATE, DurableOptions, requested
 from timestep.errors import ConfigurationError
 from timestep.session import Session
-
-_CREATE = f"select * from timestep.create_run_v1({', '.join(['%s'] * 11)})"
 
 
 @DBOS.workflow(name="timestep.scheduled_run")
@@ -153,7 +151,7 @@ def _tick(process: Process, scheduled_at: datetime, name: str) -> None:
     at = scheduled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     run_id = f"{name}@{at}"
     process.database.fetch_sync(
-        _CREATE,
+        CREATE,
         run_id,
         schedule["agent"],
         schedule["session_id"],

@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from timestep import documents
+from timestep.durable.sql import calling
 from timestep.run_state.store import RunStateStore, SavedVersion, remember_saved
 
 if TYPE_CHECKING:
     from timestep.durable.execution import Execution, SDKResult
 
-_FINISH = f"select timestep.finish_run_v1({', '.join(['%s'] * 11)}) as written"
-_PAUSE = f"select timestep.pause_run_v1({', '.join(['%s'] * 10)}) as written"
+_FINISH = calling("finish_run_v1", 11)
+_PAUSE = calling("pause_run_v1", 10)
 
 
 async def finish(
@@ -38,7 +39,7 @@ async def finish(
         *_counts(result),
         repeatable=True,
     )
-    if not rows[0]["written"] and not await _ended_so(execution, status):
+    if not rows[0]["finish_run_v1"] and not await _ended_so(execution, status):
         raise journal.ownership_lost()
 
 
@@ -74,7 +75,7 @@ async def pause(execution: "Execution", result: "SDKResult") -> None:
         *_counts(result),
         repeatable=True,
     )
-    if not paused[0]["written"]:
+    if not paused[0]["pause_run_v1"]:
         raise journal.ownership_lost()
 
 
