@@ -35,7 +35,7 @@ $(BUILT): $(INSTALLED) $(shell find typescript/src -type f) typescript/tsconfig.
 	@touch $@
 
 demo: $(BUILT) ## Pause a run in one language and finish it in the other, both ways
-	@$(BIN)/timestep demo $(DEMO)
+	@$(BIN)/timestep demo $$(test -t 0 || echo --yes) $(DEMO) # without a terminal nobody can be asked
 
 generate: $(INSTALLED) ## Copy spec/ into both packages
 	$(BIN)/python tools/generate.py

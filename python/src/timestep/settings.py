@@ -89,6 +89,11 @@ def default_connect_timeout() -> int:
     )
 
 
+def inherited(**changed: str) -> dict[str, str]:
+    """Return the environment for a process that this one starts."""
+    return {**os.environ, **changed}
+
+
 def without_postgres() -> dict[str, str]:
     """Return the environment without libpq's and the server's variables, messages in English."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}

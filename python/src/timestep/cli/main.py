@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from timestep.cli import db, doctor
+from timestep.cli import db, demo, doctor
 from timestep.errors import TimestepError
 
 FAILED = 1
@@ -21,6 +21,7 @@ INTERRUPTED = 130
 
 # Each adds its parser and sets run(arguments) -> exit code.
 COMMANDS: list[Callable[..., None]] = [
+    demo.add_parser,
     doctor.add_parser,
     db.add_parser,
 ]

@@ -1,0 +1,59 @@
+"""timestep demo: a run that one language pauses and the other finishes, both ways round."""
+
+import argparse
+import sys
+
+from timestep.cli.output import Commands, add_json_option, print_json
+from timestep.database import open_database_sync
+from timestep.demo import Call, Decision, Person, Relay, Stage, chosen_model, python, typescript
+
+DONE = 0
+WRONG_COMMAND_LINE = 2
+ORDERS = ("4711", "4712")
+
+
+def add_parser(commands: Commands) -> None:
+    """Add `timestep demo`."""
+    meaning = "pause a run in one language and finish it in the other, both ways round"
+    parser = commands.add_parser("demo", help=meaning, description=meaning)
+    parser.add_argument("--yes", action="store_true", help="approve; needed without a terminal")
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play both runs."""
+    if not arguments.yes and not sys.stdin.isatty():
+        print(
+            "timestep: the demo asks a person to approve, but standard input is no terminal. "
+            "Run it in a terminal, or approve everything: timestep demo --yes",
+            file=sys.stderr,
+        )
+        return WRONG_COMMAND_LINE
+    stage = Stage(quiet=arguments.json)
+    person = Person(on_error_output=arguments.json)
+
+    def decide(call: Call) -> Decision:
+        if not arguments.yes:
+            return person.decide(call)
+        stage.say("decision", "approved, because of --yes")
+        return Decision(approve=True)
+
+    stage.welcome()
+    languages = [python(), typescript()]
+    database = open_database_sync()
+    try:
+        with chosen_model() as model:
+            stage.introduce(database.location, model)
+            relay = Relay(model=model, database=database, decide=decide, tell=stage.hear)
+            reports = [
+                stage.play(relay, languages, ORDERS[0]),
+                stage.play(relay, languages[::-1], ORDERS[1]),
+            ]
+            stage.farewell(database.location)
+    finally:
+        database.close_sync()
+    if arguments.json:
+        about = {"database": database.location.display, "model": model.description}
+        print_json({**about, "runs": [report.document() for report in reports]})
+    return DONE
