@@ -125,7 +125,8 @@ class Page:
             self._set_scripts(sample.tab.scripts)
         run = {"shell": self._shell, "sql": self._sql}.get(sample.kind, self._program)
         self._printed = run(sample)
-        compare(sample.output or "", self._printed, hidden=sample.hidden)
+        if not sample.hidden:
+            compare(sample.output or "", self._printed)
         if sample is sample.tab.samples[-1]:
             self._check_used_up(sample.tab.scripts)
 
@@ -218,14 +219,12 @@ def make_project(folder: Path) -> None:
     (folder / "node_modules").symlink_to(ROOT / "node_modules")
 
 
-def compare(expected: str, printed: str, *, hidden: bool = False) -> None:
+def compare(expected: str, printed: str) -> None:
     """Compare what a page shows with what was printed; `…` in the page stands for anything.
 
     Raises:
         SampleError: They differ.
     """
-    if hidden and not printed:
-        return
     pattern = re.escape(steady(expected)).replace("…", r"[^\n]*")
     if re.fullmatch(pattern, steady(printed)) is None:
         raise SampleError(f"the page shows:\n{expected}\nbut it printed:\n{printed}")
