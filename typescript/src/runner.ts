@@ -181,7 +181,10 @@ class Resumption {
     const loss = new AbortController();
     const stopRenewing = this.#claim.renewed(() => loss.abort());
     const either = signal ? AbortSignal.any([signal, loss.signal]) : loss.signal;
-    const running = writingUnderClaim(this.#claim.token, () => start(either));
+    const running = writingUnderClaim(this.#claim.token, () => start(either)).catch((error) => {
+      this.#stopped = true; // before anybody hears of the error
+      throw error;
+    });
     const stopped = running.then((result): unknown => 'completed' in result && result.completed);
     this.settled = stopped
       .finally(() => {
