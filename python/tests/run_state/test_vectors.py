@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from openai import AsyncOpenAI, BadRequestError
 from run_state.scenarios import SCENARIOS, Scenario
 from timestep.run_state.from_envelope import from_envelope
+from timestep.run_state.items import portable_item
 from timestep.run_state.native import SDK_VERSION
 from timestep.run_state.record import decode, encode
 from timestep.run_state.to_envelope import to_envelope
@@ -40,6 +41,19 @@ def server():
 
 def name_of(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
+
+
+def as_written_today(envelope: Any) -> Any:
+    """Return an older document without the leftovers of chat completions, no longer written."""
+    if isinstance(envelope, list):
+        return [as_written_today(each) for each in envelope]
+    if not isinstance(envelope, dict):
+        return envelope
+    chat = str(envelope.get("response_id")).startswith("chatcmpl-")
+    kept = {k: v for k, v in envelope.items() if not (k == "response_id" and chat)}
+    if envelope.get("role") == "assistant" and "id" not in envelope:
+        kept = portable_item({**kept, "id": "__fake_id__"})
+    return {k: as_written_today(v) for k, v in kept.items()}
 
 
 def test_there_are_vectors_of_the_installed_sdk():
@@ -65,9 +79,8 @@ async def test_a_recorded_run_goes_on_as_it_did(path: Path, form: str, server: M
         if form == "envelope":
             native = state.to_json(context_serializer=scenario.context_serializer)
             again = to_envelope(state, native)
-            assert encode({**again, "writer": vector["envelope"]["writer"]}) == encode(
-                vector["envelope"]
-            )
+            expected_text = encode(as_written_today(vector["envelope"]))
+            assert encode({**again, "writer": vector["envelope"]["writer"]}) == expected_text
         options = {k: v for k, v in scenario.options.items() if k != "max_turns"}
         config = RunConfig(tracing_disabled=True)
         # The server knows nothing of earlier responses: the request counts, not its answer.

@@ -81,7 +81,7 @@ export function typedItem(wire: WireItem, names: CallNames = new Map()): AgentIn
 /** Writes one item in the form that is stored; see {@link toWireItems}. */
 export function toWireItem(given: AgentInputItem): WireItem {
   const item = given as unknown as WireItem;
-  if (isMessage(item)) return withoutInventedId(messageToWire(item));
+  if (isMessage(item)) return withoutChatLeftovers(messageToWire(item));
   if (item.type === 'unknown') return defined({ ...(item.providerData as WireItem), id: item.id });
   if (item.type === 'hosted_tool_call') return hostedToWire(item);
   const [wireType, codec] = codecOf(item.type as string);
@@ -142,7 +142,12 @@ export function callNames(items: readonly WireItem[]): CallNames {
 /** The item without what a chat-completions model leaves on it; everything else unchanged. */
 export function portableItem(item: WireItem): WireItem {
   const { provider_data, ...rest } = item;
-  return withoutInventedId(rest);
+  return withoutChatLeftovers(rest);
+}
+
+/** The id of a response of the Responses API; that of a chat completion names none. */
+export function portableResponseId(id: string | undefined): string | undefined {
+  return id !== undefined && INVENTED_ID.test(id) ? undefined : id;
 }
 
 function decode(wire: WireItem, codec: Codec): WireItem {
@@ -197,22 +202,22 @@ function messageFromWire(wire: WireItem): AgentInputItem {
 function messageToWire(item: WireItem): WireItem {
   const { type, providerData, ...known } = item;
   const kind = item.role === 'assistant' ? { type: 'message' } : {};
-  return defined({
-    ...snakeKeys(providerData),
-    ...kind,
-    ...known,
-    content: isFromChatModel(item) ? chatParts(item.content) : partsToWire(item.content),
-  });
+  const content = partsToWire(item.content);
+  return defined({ ...snakeKeys(providerData), ...kind, ...known, content });
 }
 
-function isFromChatModel({ id, role }: WireItem): boolean {
-  return role === 'assistant' && typeof id === 'string' && INVENTED_ID.test(id);
+/** What chat-completions models leave on what they said, and would not take back. */
+function withoutChatLeftovers(given: WireItem): WireItem {
+  const item = withoutInventedId(given);
+  if (item === given || !Array.isArray(item.content)) return item;
+  return { ...item, content: item.content.map(withoutEmptyLists) };
 }
 
-/** Python's chat-completions model writes these lists, always; this SDK's does not. */
-function chatParts(content: unknown): unknown {
-  return (partsToWire(content) as WireItem[]).map((part) =>
-    part.type === 'output_text' ? { annotations: [], logprobs: [], ...part } : part,
+function withoutEmptyLists(part: WireItem): WireItem {
+  const isEmptyList = (name: string, value: unknown) =>
+    ['annotations', 'logprobs'].includes(name) && Array.isArray(value) && value.length === 0;
+  return Object.fromEntries(
+    Object.entries(part).filter(([name, value]) => !isEmptyList(name, value)),
   );
 }
 

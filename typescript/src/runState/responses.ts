@@ -2,7 +2,13 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { defined, isEmpty } from './content.ts';
-import { type CallNames, toWireItem, typedItem, type WireItem } from './items.ts';
+import {
+  type CallNames,
+  portableResponseId,
+  toWireItem,
+  typedItem,
+  type WireItem,
+} from './items.ts';
 import type { NativeResponse, NativeUsage } from './native.ts';
 import type { Item, Place, Response, Usage } from './record.ts';
 
@@ -25,7 +31,7 @@ export function writeResponses(responses: NativeResponse[], items: Item[]): Resp
     const written = {
       output: output.map((item) => place(toWireItem(item as never))),
       usage: writeUsage(usage),
-      response_id: responseId,
+      response_id: portableResponseId(responseId),
       request_id: requestId,
     };
     return defined(written) as unknown as Response;

@@ -106,8 +106,7 @@ function writeRun(native: NativeState): Run {
 
 function writeNested(nested: NativeState, outer: NativeState): Run {
   const run = writeRun(nested);
-  if (isDeepStrictEqual(run.usage, writeUsage(outer.context.usage, { entries: true })))
-    delete run.usage;
+  delete run.usage; // counted in the outermost run's
   if (!isDeepStrictEqual(nested.context.context, outer.context.context)) {
     run.context = nested.context.context;
   }

@@ -16,7 +16,7 @@ import {
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromEnvelope } from '../../src/runState/fromEnvelope.ts';
-import type { WireItem } from '../../src/runState/items.ts';
+import { portableResponseId, type WireItem } from '../../src/runState/items.ts';
 import { decode, type Envelope, encode, type Run, runsIn } from '../../src/runState/record.ts';
 import { rawAt, rawOf } from '../../src/runState/runItems.ts';
 import { toEnvelope } from '../../src/runState/toEnvelope.ts';
@@ -51,6 +51,16 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
+/** An older document without the ids of chat completions, which are no longer written. */
+function asWrittenToday(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asWrittenToday);
+  if (typeof value !== 'object' || value === null) return value;
+  const { response_id, ...rest } = value as WireItem;
+  const id = portableResponseId(response_id as string | undefined);
+  const kept = id === undefined ? rest : { ...rest, response_id: id };
+  return Object.fromEntries(Object.entries(kept).map(([key, each]) => [key, asWrittenToday(each)]));
+}
+
 it('are recorded', () => {
   expect(vectors.length).toBeGreaterThan(40);
 });
@@ -60,7 +70,7 @@ describe.each(vectors)('$name', ({ name, scenario, writer, envelope, native }) =
     expect(validate(envelope), JSON.stringify(validate.errors)).toBe(true);
     const state = await fromEnvelope(decode(encode(envelope)), agentsOf(envelope, native));
     const again = toEnvelope(state);
-    expect(encode({ ...again, writer: envelope.writer })).toBe(encode(envelope));
+    expect(encode({ ...again, writer: envelope.writer })).toBe(encode(asWrittenToday(envelope)));
   });
 
   it('is resumed, and its answers reach the model', async () => {

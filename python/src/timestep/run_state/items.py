@@ -16,7 +16,14 @@ def portable_item(item: Wire) -> Wire:
     dropped = ("provider_data", "id") if _is_placeholder(item.get("id")) else ("provider_data",)
     if not any(name in item for name in dropped):
         return item
-    return {key: value for key, value in item.items() if key not in dropped}
+    portable = {key: value for key, value in item.items() if key not in dropped}
+    if "id" in dropped and isinstance(item.get("content"), list):
+        portable["content"] = [_without_empty_lists(part) for part in item["content"]]
+    return portable
+
+
+def _without_empty_lists(part: Wire) -> Wire:
+    return {k: v for k, v in part.items() if v != [] or k not in ("annotations", "logprobs")}
 
 
 def _is_placeholder(item_id: object) -> bool:
@@ -25,11 +32,23 @@ def _is_placeholder(item_id: object) -> bool:
     )
 
 
+def portable_response_id(response_id: str | None) -> str | None:
+    """Return the id of a response of the Responses API; that of a chat completion names none."""
+    return None if _is_placeholder(response_id) else response_id
+
+
 def native_wire_item(wire: Wire) -> Wire:
     """Return a stored item as the Python SDK takes it, which needs an id where chat gave none."""
-    if wire.get("type") in ("message", "reasoning") and "id" not in wire:
-        return {"id": PYTHON_PLACEHOLDER, **wire}
-    return wire
+    if wire.get("type") not in ("message", "reasoning") or "id" in wire:
+        return wire
+    if isinstance(wire.get("content"), list) and wire["type"] == "message":
+        parts = [_with_annotations(part) for part in wire["content"]]
+        return {"id": PYTHON_PLACEHOLDER, **wire, "content": parts}
+    return {"id": PYTHON_PLACEHOLDER, **wire}
+
+
+def _with_annotations(part: Wire) -> Wire:
+    return {"annotations": [], **part} if part.get("type") == "output_text" else part
 
 
 def wire_item(item: Wire) -> Wire:

@@ -13,7 +13,7 @@ from timestep.run_state import native as native_state
 from timestep.run_state.decisions import stored_approvals
 from timestep.run_state.guardrails import stored_guardrails
 from timestep.run_state.identity import AgentGraph, warn_of_names
-from timestep.run_state.items import wire_items
+from timestep.run_state.items import portable_response_id, wire_items
 from timestep.run_state.native import Native
 from timestep.run_state.pending import own_interruptions, stored_pending, unsaved_items
 from timestep.run_state.pool import ItemPool
@@ -22,6 +22,8 @@ from timestep.run_state.refusals import refuse_unportable
 from timestep.run_state.run_items import stored_item
 from timestep.run_state.text import portable
 from timestep.run_state.usage import stored_usage
+
+_TIMESTEP_VERSION = version("timestep")
 
 
 def to_envelope(
@@ -54,7 +56,7 @@ def to_envelope(
             "language": "python",
             "sdk_version": native_state.SDK_VERSION,
             "schema_version": native_state.schema_version(native),
-            "timestep_version": version("timestep"),
+            "timestep_version": _TIMESTEP_VERSION,
         },
         **_run(native, graph, around=None),
     }
@@ -92,7 +94,7 @@ def _run(native: Native, graph: AgentGraph, around: Native | None) -> Run:
         ),
     }
     outer = cast("Native", around["context"]) if around else {}
-    if around is None or context["usage"] != outer["usage"]:
+    if around is None:
         run["usage"] = stored_usage(context["usage"], whole=True)
     if context["context"] is not None and context["context"] != outer.get("context"):
         run["context"] = context["context"]
@@ -133,7 +135,10 @@ def _responses(native: list[Native], pool: ItemPool) -> list[Response]:
             place = pool.first(raw, cursor)
             cursor = cursor if place is None else place + 1
             output.append(raw if place is None else place)
-        named = present(**{k: response.get(k) for k in ("response_id", "request_id")})
+        named = present(
+            response_id=portable_response_id(response.get("response_id")),
+            request_id=response.get("request_id"),
+        )
         usage = stored_usage(response["usage"])
         responses.append(cast("Response", {"output": output, "usage": usage, **named}))
     return responses
