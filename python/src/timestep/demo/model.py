@@ -40,10 +40,11 @@ def chosen_model() -> Generator[Model]:
 
 
 class _RealModel:
-    @property
-    def description(self) -> str:
+    def __init__(self) -> None:
         address = settings.text("OPENAI_BASE_URL")
-        return f"{NAME}{f' at {address}' if address else ''}, with the key in OPENAI_API_KEY"
+        self.description = (
+            f"{NAME}{f' at {address}' if address else ''}, with the key in OPENAI_API_KEY"
+        )
 
     def environment(self, order: str, decisions: list[bool] | None) -> dict[str, str]:
         del order, decisions
@@ -53,10 +54,7 @@ class _RealModel:
 class _ScriptedModel:
     def __init__(self, server: ModelServer) -> None:
         self._server = server
-
-    @property
-    def description(self) -> str:
-        return f"scripted, since OPENAI_API_KEY is not set; a local server at {self._server.url}"
+        self.description = f"scripted, since OPENAI_API_KEY is not set; a server at {server.url}"
 
     def environment(self, order: str, decisions: list[bool] | None) -> dict[str, str]:
         script = f"demo-{uuid.uuid4()}"
