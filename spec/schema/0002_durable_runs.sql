@@ -684,12 +684,12 @@ end $$;
 
 -- Remove runs that ended before p_before, with all that is theirs. Conversations stay.
 create function timestep.delete_runs_v1(p_before timestamptz, p_limit integer)
-returns setof text
+returns table (run_id text, segment integer, epoch bigint)
 language plpgsql as $$
 declare
   ids text[];
 begin
-  select array_agg(run_id) into ids from (
+  select array_agg(old.run_id) into ids from (
     select r.run_id from timestep.runs r
       where r.status in ('completed', 'failed', 'cancelled') and r.finished_at < p_before
       order by r.finished_at limit p_limit for update skip locked) old;
@@ -698,7 +698,8 @@ begin
     where s.session_id = any (ids)
       and not exists (select from timestep.session_items i where i.session_id = s.session_id)
       and not exists (select from timestep.run_states v where v.session_id = s.session_id);
-  return query delete from timestep.runs r where r.run_id = any (ids) returning r.run_id;
+  return query delete from timestep.runs r where r.run_id = any (ids)
+    returning r.run_id, r.segment, r.epoch;
 end $$;
 
 -- Give the next model call its time under every limit that is set for one of p_names. Calls get

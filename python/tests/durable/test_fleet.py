@@ -73,10 +73,15 @@ def test_model_calls_keep_their_limit_over_several_processes(company: Company) -
     for worker in workers:
         assert all(each["status"] == "completed" for each in answer_of(worker))
     asked = company.server.requests(company.script_id)
-    times = [each["at"] for each in asked if "warming up" not in each["body"]]
-    assert len(times) == 12
-    for start in times:
-        assert sum(start <= at < start + 2000 for at in times) <= 3
+    times = sorted(each["at"] for each in asked if "warming up" not in each["body"])
+    slots = company.rows(
+        "select extract(epoch from slot_at)::float * 1000 from timestep.rate_limit_slots order by 1"
+    )
+    assert len(times) == len(slots) == 12
+    for (slot,), time in zip(slots, times, strict=True):
+        assert time >= slot - 1, "a call was made before its time"
+    for (start,) in slots:
+        assert sum(start <= slot < start + 2000 for (slot,) in slots) <= 3
 
 
 def test_two_schedules_tick_once_each_however_many_processes_see_it(company: Company) -> None:

@@ -100,3 +100,16 @@ def test_the_loop_goes_on_from_the_last_turn(company: Company) -> None:
         json.loads(each["body"])["input"] for each in company.server.requests(company.script_id)
     ]
     assert again == asked[-1:]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", [f"{w}:{n}" for n in range(1, 46) for w in ("before", "after")])
+def test_a_run_survives_a_kill_at_every_statement(
+    company: Company, undisturbed: dict, moment: str
+) -> None:
+    if not undisturbed:
+        one_run(company, undisturbed, "never:0")
+        company.rows("truncate timestep.runs, timestep.sessions cascade; select")
+        company.effects_file.write_text("")
+        company.asked = 0
+    one_run(company, undisturbed, moment)

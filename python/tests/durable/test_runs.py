@@ -21,14 +21,15 @@ def test_a_run_is_recorded_step_by_step(company: Company) -> None:
 def test_the_same_id_is_the_same_run_in_another_process(company: Company) -> None:
     company.script(says("done"))
     first = company.run("run", workflow_id="w")
-    assert company.run("run", workflow_id="w") == first
+    again = company.run("run", workflow_id="w")
+    assert again == {**first, "turns": 0}
     assert company.model_calls == 1
 
 
 def test_the_same_id_with_another_input_is_an_error(company: Company) -> None:
     company.script(says("done"))
     company.run("run", workflow_id="w")
-    other = company.run("run", workflow_id="w", input="something else")
+    other = company.run("run", workflow_id="w", text="something else")
     assert other["error"] == "ConfigurationError"
     assert "another input" in other["message"]
 
@@ -120,3 +121,11 @@ def test_usage_and_costs_can_be_asked_for_in_sql(company: Company) -> None:
     assert sum(row[3] for row in rows) == answer["tokens"]
     company.rows("insert into timestep.model_prices values ('def%', 1, 10) returning model")
     assert company.rows("select sum(cost)::float from timestep.costs") == [(6e-5,)]
+
+
+def test_removed_runs_leave_nothing_behind(company: Company) -> None:
+    company.script(says(call("refund", "c1", n=1)), says("done"))
+    assert company.run("removed", workflow_id="w")["removed"] == 1
+    for table in ("runs", "steps", "approvals", "run_states", "sessions"):
+        assert company.rows(f"select count(*) from timestep.{table}") == [(0,)]
+    assert company.rows("select workflow_uuid from dbos.workflow_status") == []

@@ -15,6 +15,7 @@ import signal
 import sys
 import traceback
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from agents import (
@@ -34,10 +35,19 @@ from timestep.durable.configuration import configure_dbos
 from timestep.durable.launch import ensure_dbos_launched
 from timestep.durable.queue import queue_agent_workflow
 from timestep.durable.rate_limit import ModelRateLimit, set_rate_limit
-from timestep.durable.runs import cancel_run, list_runs, run_agent_workflow
+from timestep.durable.runs import cancel_run, delete_runs, list_runs, run_agent_workflow
 from timestep.durable.schedule import create_scheduled_agent_workflow, delete_schedule
 from timestep.durable.tools import durable_tool, idempotency_key
 from timestep.errors import ApprovalConflictError, NotDurableError
+
+
+def tell(value: object) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def effects_file() -> Path:
+    return Path(os.environ["EFFECTS"])
 
 
 def die() -> None:
@@ -64,7 +74,7 @@ QUEUES: Any = {"narrow": {"concurrency": 1, "polling_seconds": 0.05}}
 
 def effect(what: str, tool: str, context: RunContextWrapper[Any], value: object) -> None:
     line = json.dumps([what, tool, idempotency_key(context), value, os.getpid()])
-    with open(os.environ["EFFECTS"], "a") as file:
+    with effects_file().open("a") as file:
         file.write(line + "\n")
 
 
@@ -163,13 +173,13 @@ async def run(
     approve: bool = True,
     stream: bool = False,
     timeout_seconds: float | None = None,
-    input: str = "please",
+    text: str = "please",
     approval_seconds: float | None = None,
 ) -> dict[str, Any]:
     count_statements()
     result = await run_agent_workflow(
         agent=triage,
-        input_items=input,
+        input_items=text,
         session=Session(session_id) if session_id else None,
         workflow_id=workflow_id,
         stream=stream,
@@ -204,7 +214,7 @@ async def by_state(*, workflow_id: str, reject: list[str] | None = None) -> dict
 
 async def serve(*, seconds: float = 60) -> dict[str, Any]:
     """Execute what comes until standard input says no more, that is: until killed."""
-    print(json.dumps("ready"), flush=True)
+    tell("ready")
     await asyncio.sleep(seconds)
     return {}
 
@@ -249,6 +259,12 @@ async def edited(*, workflow_id: str, arguments: dict[str, Any]) -> dict[str, An
     return {**results[0], "conflict": conflict}
 
 
+async def removed(*, workflow_id: str) -> dict[str, Any]:
+    """Run, and remove what has ended."""
+    result = await run(workflow_id=workflow_id)
+    return {**result, "removed": await delete_runs(older_than=timedelta(0))}
+
+
 async def refused() -> dict[str, str]:
     """Ask for runs that cannot be recorded."""
     shell = Agent(name="shell", tools=[ShellTool(executor=lambda _: "")])
@@ -285,7 +301,7 @@ async def schedule(*, names: list[str], runs: int) -> list[str]:
 async def cancelled(*, workflow_id: str) -> dict[str, Any]:
     """Cancel a run while a tool of it is under way."""
     task = asyncio.create_task(run_agent_workflow(triage, "please", workflow_id=workflow_id))
-    await asyncio.to_thread(until, lambda: os.path.getsize(os.environ["EFFECTS"]))
+    await asyncio.to_thread(until, lambda: effects_file().stat().st_size)
     assert await cancel_run(workflow_id)
     assert not await cancel_run(workflow_id)
     return answer(await task)
@@ -311,22 +327,7 @@ async def main(command: str, options: str) -> Any:
         lease_seconds=float(os.environ.get("LEASE", "1")),
     )
     await ensure_dbos_launched()
-    commands: dict[str, Any] = {
-        each.__name__: each
-        for each in (
-            run,
-            wait,
-            by_state,
-            serve,
-            queue,
-            limited,
-            edited,
-            refused,
-            schedule,
-            cancelled,
-        )
-    }
-    return await commands[command](**json.loads(options))
+    return await globals()[command](**json.loads(options))
 
 
 def begin(command: str, options: str) -> int:
@@ -335,10 +336,10 @@ def begin(command: str, options: str) -> int:
     kill.left = int(number)
     logging.basicConfig(level=os.environ.get("LOG", "WARNING"))
     try:
-        print(json.dumps(asyncio.run(main(command, options))), flush=True)
-    except Exception as error:
+        tell(asyncio.run(main(command, options)))
+    except Exception as error:  # noqa: BLE001 - the test looks at it
         traceback.print_exc()
-        print(json.dumps({"error": type(error).__name__, "message": str(error)}), flush=True)
+        tell({"error": type(error).__name__, "message": str(error)})
         return 1
     return 0
 

@@ -1,9 +1,11 @@
 """Durable runs in processes of their own, with the model that they talk to."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.forkserver import Child, ForkServer
 from support.postgres import clean_environment, execute
 from timestep.testing import ModelServer, Step
@@ -69,7 +71,7 @@ class Company:
         )
         return self.workers.start([command, json.dumps(options)], environment, self.folder)
 
-    def run(self, command: str, *, seconds: float = 60, **options: Any) -> dict[str, Any]:
+    def run(self, command: str, *, seconds: float = 60, **options: Any) -> Any:
         """Run a worker to its end and return its answer."""
         return answer_of(self.worker(command, **options), seconds=seconds)
 
@@ -92,9 +94,37 @@ class Company:
         return execute(self.url, sql)
 
 
-def answer_of(process: Child, *, seconds: float = 60) -> dict[str, Any]:
+def answer_of(process: Child, *, seconds: float = 60) -> Any:
     """Return the answer of a worker; what it wrote to standard error, where it has none."""
     code = process.wait(seconds)
     lines = process.output.splitlines()
     assert lines, process.errors
-    return {**json.loads(lines[-1]), **({"errors": process.errors} if code else {})}
+    answer = json.loads(lines[-1])
+    return {**answer, "errors": process.errors} if code else answer
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[ModelServer]:
+    """One scripted model server for all tests; each has a script of its own."""
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[ForkServer]:
+    """What worker processes are started by."""
+    with ForkServer(WORKER) as server:
+        yield server
+
+
+@pytest.fixture
+def company(
+    database_url: str,
+    model_server: ModelServer,
+    workers: ForkServer,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Company:
+    """A database, a model and workers."""
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name)
+    return Company(database_url, model_server, workers, tmp_path, name)

@@ -109,7 +109,8 @@ def serve(script: str) -> None:
             answer: int | None = fork(question, module)
         else:
             answer = status_of(question["status"], statuses)
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def fork(question: dict[str, Any], module: dict[str, Any]) -> int:

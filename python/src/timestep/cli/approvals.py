@@ -18,7 +18,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser("approvals", help=meaning, description=meaning)
     actions = parser.add_subparsers(required=True, metavar="action")
     listing = actions.add_parser("list", help="what waits", description="what waits, oldest first")
-    listing.add_argument("--run", help="only those of this run")
+    listing.add_argument("--run", dest="run_id", help="only those of this run")
     listing.add_argument("--all", action="store_true", help="decided ones, too")
     _finish(listing, show_list)
     meaning = "let the tool be called; the run goes on when all is decided"
@@ -48,7 +48,7 @@ def _finish_deciding(parser: argparse.ArgumentParser, *, approve: bool) -> None:
 def show_list(arguments: argparse.Namespace) -> int:
     """Print what waits for a decision."""
     status = None if arguments.all else "pending"
-    approvals = asyncio.run(list_approvals(status=status, run_id=arguments.run))
+    approvals = asyncio.run(list_approvals(status=status, run_id=arguments.run_id))
     if arguments.json:
         print_json([plain(approval) for approval in approvals])
     else:

@@ -102,6 +102,8 @@ async def run_agent_body(run: dict[str, Any]) -> dict[str, Any]:
         status = "elsewhere"
     finally:
         _tell(live, None)
+    if status != "elsewhere":
+        live_runs.pop(run_id, None)
     return {"run_id": run_id, "status": status}
 
 

@@ -140,10 +140,12 @@ def estimate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
 
 
 async def _are_limited(process: Process, names: list[str]) -> bool:
-    if time.monotonic() - process.limits_read_at > REREAD_SECONDS:
-        process.limits_read_at = time.monotonic()
+    asked_at = time.monotonic()
+    if asked_at - process.limits_read_at > REREAD_SECONDS:
         rows = await process.database.fetch(
             "select name from timestep.rate_limits", repeatable=True
         )
+        # noted only now: until it is there, every call has to ask for itself
         process.limited = frozenset(row["name"] for row in rows)
+        process.limits_read_at = asked_at
     return not process.limited.isdisjoint(names)

@@ -11,10 +11,11 @@ from typing import Any, TypedDict, Unpack, cast
 
 from agents import Agent, ModelProvider, RunConfig, RunHooks, RunState, TResponseInputItem
 from agents.memory import Session as SessionProtocol
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, DBOSClient, SetWorkflowID
 
 from timestep import documents
 from timestep.database import Database, open_database
+from timestep.durable.configuration import configuration
 from timestep.durable.execution import Live, live_runs, run_agent_body
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
@@ -269,7 +270,7 @@ async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
         if live.outcome.done():
             live_runs.pop(run_id, None)
             # DBOS notes the end too; the event loop may end when this returns
-            await asyncio.shield(cast("Any", live.handle).get_result())
+            await asyncio.shield(live.handle.get_result())
     known_result = await result_of(process.database, run_id, live.agent)
     if result is None or known_result.status != "completed":
         return known_result
@@ -376,8 +377,25 @@ async def delete_runs(*, older_than: timedelta) -> int:
     database = await database_of_runs()
     before = datetime.now(UTC) - older_than
     removed = 0
-    while rows := await database.fetch(
-        "select run_id from timestep.delete_runs_v1(%s, 500) as run_id", before
-    ):
+    while rows := await database.fetch("select * from timestep.delete_runs_v1(%s, 100)", before):
         removed += len(rows)
+        await asyncio.to_thread(_delete_workflows, database, rows)
     return removed
+
+
+def _delete_workflows(database: Database, runs: list[dict[str, Any]]) -> None:
+    """Remove what DBOS keeps of runs: a workflow for each segment and each taking over."""
+    configured = configuration()
+    client = DBOSClient(system_database_url=configured.system_database_url or database.location.url)
+    try:
+        for run in runs:
+            run_id = run["run_id"]
+            client.delete_workflows(
+                [
+                    run_id,
+                    *(f"{run_id}:r{number + 1}" for number in range(run["segment"])),
+                    *(f"{run_id}#{number + 1}" for number in range(run["epoch"])),
+                ]
+            )
+    finally:
+        client.destroy()
