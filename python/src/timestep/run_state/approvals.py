@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from agents import RunState
+from agents.agent_tool_state import peek_agent_tool_run_result
 from agents.items import ToolApprovalItem
 
 from timestep.run_state.record import Wire
@@ -41,12 +42,28 @@ class PendingApproval:
 
 def pending_approvals(state: RunState[Any, Any]) -> list[PendingApproval]:
     """Return the calls that the run waits for, those of agents as tools included."""
-    return [_pending_approval(state, item) for item in state.get_interruptions()]
+    items = state.get_interruptions()
+    if _is_undecided(state):
+        return [_pending_approval(item, None, None) for item in items]
+    return [_pending_approval(item, *_decision_on(state, item)) for item in items]
 
 
-def _pending_approval(state: RunState[Any, Any], item: ToolApprovalItem) -> PendingApproval:
+def _is_undecided(state: RunState[Any, Any]) -> bool:
+    """Return whether nobody has decided anything; asking the SDK about each call takes long."""
+    processed = state._last_processed_response
+    scope = state._agent_tool_state_scope_id
+    nested = (
+        peek_agent_tool_run_result(function.tool_call, scope_id=scope)
+        for function in (processed.functions if processed else [])
+    )
+    decided = state._context is not None and state._context._approvals
+    return not decided and all(run is None for run in nested)
+
+
+def _pending_approval(
+    item: ToolApprovalItem, decision: Decision | None, message: str | None
+) -> PendingApproval:
     raw = raw_of(item)
-    decision, message = _decision_on(state, item, raw)
     return PendingApproval(
         kind=_kind(raw),
         agent=item.agent.name,
@@ -87,8 +104,9 @@ def _arguments(raw: Wire) -> str:
 
 
 def _decision_on(
-    state: RunState[Any, Any], item: ToolApprovalItem, raw: Wire
+    state: RunState[Any, Any], item: ToolApprovalItem
 ) -> tuple[Decision | None, str | None]:
+    raw = raw_of(item)
     call_id = call_id_of(raw)
     nested = state._find_nested_approval_state(item)
     owner, owned = nested or (state, item)
