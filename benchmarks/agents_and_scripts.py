@@ -6,7 +6,7 @@ from agents import Agent, RunState, function_tool
 from timestep import run_agent
 from timestep.testing import ModelServer
 
-CALLS_PER_TURN = 5
+CALLS_PER_TURN = 20
 
 
 @function_tool

@@ -3,17 +3,15 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from figures import show, wanted
-from support.postgres import clean_environment, new_data_folder, new_database
+from support.postgres import clean_environment, new_database
 
 HERE = Path(__file__).parent
 SAVERS = 8
 SAVES = 20
 STARTERS = 20
-ATTACH = "from timestep.database import embedded; embedded.attach(); input()"
 TIMED_ATTACH = """
 import time
 from timestep.database import embedded
@@ -23,7 +21,7 @@ print(time.perf_counter() - begun)
 """
 
 
-def figures(server_url: str) -> None:
+def figures(server_url: str, folder: Path) -> None:
     """Print the figures of many processes."""
     if wanted("saves at once"):
         with new_database(server_url) as url:
@@ -34,7 +32,7 @@ def figures(server_url: str) -> None:
             errors = _run_together(STARTERS, {"PG_CONNECTION_URI": url, "SAVES": "0"})
             show(f"errors in {STARTERS} first starts at once", errors, 0, "errors")
     if wanted("attach"):
-        _attaching()
+        _attaching(folder)
 
 
 def _run_together(count: int, environment: dict[str, str]) -> int:
@@ -48,17 +46,10 @@ def _run_together(count: int, environment: dict[str, str]) -> int:
     return sum(process.wait(timeout=300) != 0 for process in running)
 
 
-def _attaching() -> None:
-    with new_data_folder() as folder:
-        environment = clean_environment(TIMESTEP_DATA_DIR=str(folder))
-        with subprocess.Popen(
-            [sys.executable, "-c", ATTACH], stdin=subprocess.PIPE, env=environment
-        ) as holder:
-            while not list(folder.glob("postgres/*/data/postmaster.pid")):
-                time.sleep(0.05)
-            measured = [_attach_once(environment) for _ in range(10)]
-            holder.communicate(b"\n")
-        show("attach to a running embedded server", min(measured) * 1000, 150, "ms")
+def _attaching(folder: Path) -> None:
+    environment = clean_environment(TIMESTEP_DATA_DIR=str(folder))
+    measured = min(_attach_once(environment) for _ in range(10))
+    show("python attach to a running embedded server", measured * 1000, 150, "ms")
 
 
 def _attach_once(environment: dict[str, str]) -> float:

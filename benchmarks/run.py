@@ -13,13 +13,14 @@ sys.path[:0] = [str(HERE), str(ROOT / "python" / "tests")]
 import processes
 import saved_runs
 import sessions
-from support.postgres import embedded_server, new_database
+from server import embedded_server
+from support.postgres import new_database
 from timestep.testing import ModelServer
 
 
 def main() -> None:
     """Print every figure that the command line asks for."""
-    with embedded_server() as server_url, ModelServer() as server:
+    with embedded_server() as (server_url, folder), ModelServer() as server:
         with new_database(server_url) as url:
             os.environ |= {
                 "PG_CONNECTION_URI": url,
@@ -31,7 +32,7 @@ def main() -> None:
             asyncio.run(saved_runs.figures(server))
             asyncio.run(sessions.figures(server, url))
             _typescript("figures.ts")
-            processes.figures(server_url)
+            processes.figures(server_url, folder)
 
 
 def _typescript(program: str) -> None:

@@ -10,7 +10,7 @@ from timestep import RunStateStore
 from timestep.database import Database, open_database
 from timestep.testing import ModelServer
 
-SIZES = {10: 60, 100: 30, 1000: 8}  # items: rounds
+SIZES = {10: 300, 100: 80, 1000: 10}  # items: rounds
 
 
 async def figures(server: ModelServer) -> None:
