@@ -1,7 +1,8 @@
 """What the two SDKs do differently by themselves, paused or not: known_differences.txt.
 
 A line is `name: reason`. The name is that of a function below, which sets the difference aside in
-one request, in one item of a session's history, or in one saved document.
+one request, in one item of a session's history, or in one saved document. A line
+`scenario name: reason` says that in this scenario the SDKs leave different runs to be saved.
 """
 
 import sys
@@ -15,6 +16,17 @@ from .play import SCENARIOS
 Json = dict[str, Any]
 
 
+# What a difference may be seen in, and how its name begins then. `resumed` is a request of a run
+# that changed language, compared with the same request of the same language alone.
+KINDS = {
+    "request": ("request_", "resumed_"),
+    "resumed": ("resumed_",),
+    "history": ("history_",),
+    "document": ("document_",),
+    "report": ("report_",),
+}
+
+
 @dataclass(frozen=True)
 class Difference:
     name: str
@@ -22,7 +34,7 @@ class Difference:
     remove: Callable[[str, Json], Json]
 
     def concerns(self, kind: str) -> bool:
-        return self.name.startswith(kind)
+        return self.name.startswith(KINDS[kind])
 
 
 def set_aside(kind: str, scenario: str, document: Json) -> Json:
@@ -86,7 +98,7 @@ def request_chat_handoff_strict(_: str, body: Json) -> Json:
     return _each(body, "tools", lambda tool: "function" in tool, tidy)
 
 
-def request_chat_parts(_: str, body: Json) -> Json:
+def resumed_chat_parts(_: str, body: Json) -> Json:
     def tidy(message: Json) -> Json:
         texts = [part["text"] for part in message["content"]]
         return {**message, "content": "".join(texts)}
@@ -106,10 +118,35 @@ def history_call_ids(_: str, item: Json) -> Json:
     return _without(item, "id") if item.get("type") == "function_call" else item
 
 
-def history_chat_parts(scenario: str, item: Json) -> Json:
-    if "api" not in SCENARIOS[scenario] or not isinstance(item.get("content"), list):
-        return item
-    return {**item, "content": [_without(part, "logprobs") for part in item["content"]]}
+def document_chat_response_id(scenario: str, document: Json) -> Json:
+    if "api" not in SCENARIOS[scenario]:
+        return document
+    return _each(document, "responses", _any, lambda response: _without(response, "response_id"))
+
+
+def document_tool_guardrails(_: str, document: Json) -> Json:
+    if "guardrails" not in document or len(document["responses"]) < 2:
+        return document
+    kept = _without(document["guardrails"], "tool_input", "tool_output")
+    pending = _without(document.get("pending", {}), "tool_output_guardrail_start")
+    return {**document, "guardrails": kept, "pending": pending}
+
+
+def document_parallel_usage(scenario: str, document: Json) -> Json:
+    if scenario != "agents_as_tools_in_parallel":
+        return document
+    entries = sorted(document["usage"]["entries"], key=str)
+    return {**document, "usage": {**document["usage"], "entries": entries}}
+
+
+def report_after_failure(scenario: str, report: Json) -> Json:
+    return _without(report, "turn") if "fails" in SCENARIOS[scenario] else report
+
+
+def document_after_failure(_: str, document: Json) -> Json:
+    if document["status"] != "run_again":
+        return document
+    return {name: document.get(name) for name in ("agent", "approvals", "context", "usage")}
 
 
 def _any(_: Json) -> bool:
@@ -133,11 +170,20 @@ def _without(document: Json, *names: str) -> Json:
     return {key: value for key, value in document.items() if key not in names}
 
 
-def _read() -> list[Difference]:
-    here = sys.modules[__name__]
-    lines = Path(__file__).with_name("known_differences.txt").read_text().splitlines()
-    pairs = [line.split(": ", 1) for line in lines if line and not line.startswith("#")]
-    return [Difference(name, reason, getattr(here, name)) for name, reason in pairs]
+def _lines() -> dict[str, str]:
+    text = Path(__file__).with_name("known_differences.txt").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return dict(line.split(": ", 1) for line in lines)
 
 
-KNOWN = _read()
+_LINES = _lines()
+SAVED_DIFFERENTLY = {
+    name.removeprefix("scenario "): reason
+    for name, reason in _LINES.items()
+    if name.startswith("scenario ")
+}
+KNOWN = [
+    Difference(name, reason, getattr(sys.modules[__name__], name))
+    for name, reason in _LINES.items()
+    if not name.startswith("scenario ")
+]

@@ -191,7 +191,7 @@ async function answer(command: Json): Promise<void> {
   try {
     tell({ result: await COMMANDS[command.do]?.(command, tell) });
   } catch (error: any) {
-    tell({ error: { name: error.name, message: error.message } });
+    tell({ error: { name: error.constructor.name, message: error.message } });
   }
 }
 

@@ -57,9 +57,14 @@ class Play:
     """The items of the session."""
 
     @property
-    def envelopes(self) -> list[str | None]:
-        """The documents of the saved versions, without their writer and what is made by chance."""
-        return [comparable(state["envelope"]) for state in self.states]
+    def envelopes(self) -> list[str]:
+        """The documents of the saved versions."""
+        return [state["envelope"] for state in self.states]
+
+    @property
+    def writers(self) -> list[str]:
+        """Who saved them."""
+        return [state["writer_language"] for state in self.states]
 
 
 def play(world: World, name: str, order: str, *, stream: bool, decided_by: str = "reader") -> Play:
@@ -136,10 +141,8 @@ def rows_of(world: World, session_id: str) -> list[Json]:
     )
 
 
-def comparable(envelope: str | None) -> str | None:
+def comparable(envelope: str) -> str:
     """Return the text without the writer, with which it ends, and without the random ids of input."""
-    if envelope is None:
-        return None
     text, replaced = re.subn(r'"writer":\{[^{}]*\}(?=\}$)', '"writer":{}', envelope)
     assert replaced == 1, f"the document does not end with its writer: {envelope[-300:]}"
     return re.sub(r'"input_id":"[0-9a-f-]{32,36}"', '"input_id":"…"', text)
