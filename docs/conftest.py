@@ -29,8 +29,8 @@ class Documentation:
 
 @pytest.fixture(scope="session")
 def documentation(
-    postgres_server: str,  # noqa: F811
-    migrated_template: str,  # noqa: F811
+    postgres_server: str,
+    migrated_template: str,
 ) -> Iterator[Documentation]:
     with ModelServer() as server:
         documentation = Documentation(server, postgres_server, migrated_template)

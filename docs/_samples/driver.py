@@ -31,7 +31,7 @@ def run(file: Path, arguments: list[str], environment: dict[str, str]) -> dict[s
     with contextlib.redirect_stdout(printed):
         try:
             execute(file)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - whatever it is, it is told to the page's test
             error = traceback.format_exc()
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(file.parent)):

@@ -28,7 +28,9 @@ RUN = {"python": "python", "typescript": "typescript", "bash": "shell", "sql": "
 SHOWN = ("json", "mermaid", "toml")
 
 _COMMENT = re.compile(r"( *)<!-- ?(.*?)-->\n?", re.DOTALL)
-_FENCE = re.compile(r'( *)```(\w*)(?: title="(.+?)")?\n(.*?)^\1``` *(?:\n|\Z)', re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r'( *)```(\w*)(?: title="(.+?)")?\n(.*?)^\1``` *(?:\n|\Z)', re.MULTILINE | re.DOTALL
+)
 _TAB = re.compile(r'( *)=== "(.+)"\n')
 _LINE = re.compile(r"( *)(.*)\n?")
 
@@ -51,6 +53,7 @@ class Sample:
     """One piece of code of a page."""
 
     kind: str  # python, typescript, shell, sql or signature
+    language: str
     source: str
     start: int
     end: int
@@ -146,7 +149,7 @@ class _Reader:
             case "setup":
                 self.setup[argument] = body
             case "check":
-                self._add(match, argument, body, hidden=True)
+                self._add(match, argument, argument, body, hidden=True)
             case "argument":
                 self.argument = argument
             case "not" | "signature":
@@ -160,14 +163,14 @@ class _Reader:
         source = _without_indent(body, len(indent))
         note, self.note = self.note, None
         if note == "signature":
-            self._add(match, "signature", source)
+            self._add(match, "signature", language, source)
         elif note:
             if not note.startswith("not run: "):
                 raise self._error(match, f"{note!r} gives no reason")
         elif language == "text":
             self._output(match, source)
         elif language in RUN:
-            self._add(match, RUN[language], source, title=title)
+            self._add(match, RUN[language], language, source, title=title)
         elif language not in SHOWN:
             raise self._error(match, f"a block in {language or 'no language'}")
 
@@ -175,6 +178,7 @@ class _Reader:
         self,
         match: re.Match[str],
         kind: str,
+        language: str,
         source: str,
         *,
         title: str | None = None,
@@ -185,6 +189,7 @@ class _Reader:
             self.scripts = []
         sample = Sample(
             kind,
+            language,
             source,
             match.start(),
             match.end(),

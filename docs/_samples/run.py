@@ -38,7 +38,7 @@ class SampleError(Exception):
 class Interpreter:
     """A process that runs the samples of one language."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str | Path]) -> None:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -77,17 +77,15 @@ class Interpreter:
 class Interpreters:
     """One interpreter for each language, started on first use."""
 
-    commands = {
-        "python": [sys.executable, str(HERE / "driver.py")],
-        "typescript": [node_command(), "--disable-warning=ExperimentalWarning", str(HERE / "driver.ts")],
-    }
-
     def __init__(self) -> None:
+        typescript = [node_command(), "--disable-warning=ExperimentalWarning", HERE / "driver.ts"]
+        python = [sys.executable, HERE / "driver.py"]
+        self._commands = {"python": python, "typescript": typescript}
         self._started: dict[str, Interpreter] = {}
 
     def __getitem__(self, language: str) -> Interpreter:
         if language not in self._started:
-            self._started[language] = Interpreter(self.commands[language])
+            self._started[language] = Interpreter(self._commands[language])
         return self._started[language]
 
     def close(self) -> None:
@@ -220,14 +218,22 @@ def make_project(folder: Path) -> None:
 
 
 def compare(expected: str, printed: str) -> None:
-    """Compare what a page shows with what was printed; `…` in the page stands for anything.
+    """Compare what a page shows with what was printed.
+
+    `…` in the page stands for anything in its line, and alone in a line for any lines.
 
     Raises:
         SampleError: They differ.
     """
-    pattern = re.escape(steady(expected)).replace("…", r"[^\n]*")
-    if re.fullmatch(pattern, steady(printed)) is None:
+    pattern = "".join(map(_line_pattern, steady(expected).splitlines()))
+    if re.fullmatch(pattern, "".join(f"{line}\n" for line in steady(printed).splitlines())) is None:
         raise SampleError(f"the page shows:\n{expected}\nbut it printed:\n{printed}")
+
+
+def _line_pattern(line: str) -> str:
+    if line.strip() == "…":
+        return r"(.*\n)*?"
+    return re.escape(line).replace("…", ".*") + "\n"
 
 
 def steady(text: str) -> str:
@@ -239,12 +245,10 @@ def steady(text: str) -> str:
 
 def table(names: list[str], rows: list[tuple[Any, ...]]) -> str:
     """Show rows as psql does."""
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    head = " | ".join(name.center(width) for name, width in zip(names, widths, strict=True))
-    line = "-+-".join("-" * width for width in widths)
-    body = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+    cells = [names, *(["" if value is None else str(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        " " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in cells
     ]
-    return "\n".join([f" {head}", f"-{line}-", *(f" {row}" for row in body)])
+    return "\n".join([lines[0], "+".join("-" * (width + 2) for width in widths), *lines[1:]])
