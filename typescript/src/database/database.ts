@@ -1,8 +1,8 @@
 /** The database that sessions and run states lie in: one pool per process and URL. */
 
+import type { DatabaseLocation } from './location.ts';
 import { DatabasePool } from './pool.ts';
 import { chooseServer } from './resolve.ts';
-import type { DatabaseLocation } from './server.ts';
 
 /** An open database. It holds a place in a pool that all users of the same database share. */
 export interface Database extends AsyncDisposable {

@@ -1,2 +1,2 @@
 export { type Database, openDatabase } from './database.ts';
-export type { DatabaseLocation } from './server.ts';
+export type { DatabaseLocation } from './location.ts';

@@ -5,8 +5,9 @@ import { DatabaseUnavailableError } from '../errors.ts';
 import { info } from '../logger.ts';
 import { clientOptions, type Route } from './connect.ts';
 import { isDropped, unavailable } from './failure.ts';
+import type { DatabaseLocation } from './location.ts';
 import { migrate } from './migrate.ts';
-import { type DatabaseLocation, locate, type Server } from './server.ts';
+import { locate, type Server } from './server.ts';
 
 const CONNECTIONS = 10;
 /** How long a statement waits for a free connection, in milliseconds. */

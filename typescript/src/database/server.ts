@@ -2,6 +2,7 @@
 
 import { type Address, display, formatNodeUrl } from './address.ts';
 import { type Connected, connect, type Route } from './connect.ts';
+import type { DatabaseLocation } from './location.ts';
 import { sslModeOf } from './tls.ts';
 
 export interface Server {
@@ -26,16 +27,6 @@ export function namedServer(address: Address, source: string): Server {
     connect: () => connect(address, { source }),
     detach: async () => {},
   };
-}
-
-/** What a caller may know about the database in use. */
-export interface DatabaseLocation {
-  /** The URL, password included, in a form that pg and DBOS take: never show it. */
-  readonly url: string;
-  /** The server's version, its place and who named it, fit for messages and logs. */
-  readonly display: string;
-  /** Who named the database, such as `PG_CONNECTION_URI` or `embedded`. */
-  readonly source: string;
 }
 
 export function locate(
