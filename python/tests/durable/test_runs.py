@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from support.durable import Company, call, says
 from support.waiting import until
 
@@ -129,3 +130,23 @@ def test_removed_runs_leave_nothing_behind(company: Company) -> None:
     for table in ("runs", "steps", "approvals", "run_states", "sessions"):
         assert company.rows(f"select count(*) from timestep.{table}") == [(0,)]
     assert company.rows("select workflow_uuid from dbos.workflow_status") == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nothing_escapes_the_record(company: Company, stream: bool) -> None:
+    """A model object, a local MCP server, and an agent that a tool runs by itself."""
+    company.script(says(call("ask", "c1"), call("shelve", "c2", n=1)), says("helped"), says("done"))
+    answer = company.run("librarian", workflow_id="w", stream=stream)
+    assert (answer["status"], answer["output"]) == ("completed", "done")
+    assert company.rows("select key, name from timestep.steps order by key") == [
+        ("m:/c1:0", "default"), ("m::0", "gpt-object"), ("m::1", "gpt-object"),
+        ("t:/c1", "ask"), ("t:/c2", "shelve"),
+    ]  # fmt: skip
+
+
+def test_a_recorded_call_of_an_mcp_server_is_not_made_again(company: Company) -> None:
+    company.script(says(call("shelve", "c1", n=1)), says(call("shelve", "c2", n=2)), says("done"))
+    assert company.worker("librarian", kill="inside:2", workflow_id="w").wait() == -9
+    company.rewind_script()
+    assert company.run("librarian", workflow_id="w")["output"] == "done"
+    assert [effect[3] for effect in company.effects("end")] == [1, 2, 2]

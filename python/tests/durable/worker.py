@@ -18,15 +18,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import mcp.types
 from agents import (
     Agent,
     RunContextWrapper,
     RunHooks,
+    Runner,
     ShellTool,
     SQLiteSession,
     function_tool,
     set_tracing_disabled,
 )
+from agents.mcp import MCPServer
+from agents.models.openai_responses import OpenAIResponsesModel
+from openai import AsyncOpenAI
 from support.waiting import until
 from timestep import Session
 from timestep.database import Database
@@ -137,6 +142,45 @@ triage = Agent(
     ],
     handoffs=[billing],
 )
+
+
+@function_tool
+async def ask(context: RunContextWrapper[Any]) -> str:
+    result = await Runner.run(Agent(name="helper"), "?")
+    return result.final_output
+
+
+class Shelf(MCPServer):
+    """A local MCP server with one tool."""
+
+    name = "shelf"
+
+    async def connect(self) -> None: ...
+
+    async def cleanup(self) -> None: ...
+
+    async def list_tools(self, *_: Any) -> list[mcp.types.Tool]:
+        schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+        return [mcp.types.Tool(name="shelve", inputSchema=schema)]
+
+    async def call_tool(self, name: str, arguments: Any, meta: Any = None) -> Any:
+        with effects_file().open("a") as file:
+            file.write(json.dumps(["end", name, None, arguments["n"], os.getpid()]) + "\n")
+        kill.at("inside")
+        text = mcp.types.TextContent(type="text", text=f"shelved {arguments['n']}")
+        return mcp.types.CallToolResult(content=[text])
+
+    async def list_prompts(self) -> Any: ...
+
+    async def get_prompt(self, name: str, arguments: Any = None) -> Any: ...
+
+
+async def librarian(*, workflow_id: str, stream: bool = False) -> dict[str, Any]:
+    """Run an agent with a model object, a local MCP server, and a tool that runs an agent."""
+    model = OpenAIResponsesModel("gpt-object", openai_client=AsyncOpenAI())
+    agent = Agent(name="librarian", model=model, tools=[ask], mcp_servers=[Shelf()])
+    result = await run_agent_workflow(agent, "please", workflow_id=workflow_id, stream=stream)
+    return answer(result)
 
 
 class Turns(RunHooks[Any]):

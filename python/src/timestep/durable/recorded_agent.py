@@ -48,10 +48,8 @@ class RecordedAgents:
     """The recorded copies of agents, one for each."""
 
     _copies: dict[int, Agent[Any]] = field(default_factory=dict[int, Agent[Any]])
+    # kept, since an id is only unique while its object lives
     _originals: list[Agent[Any]] = field(default_factory=list[Agent[Any]])
-    _tools: dict[int, tuple[FunctionTool, FunctionTool]] = field(
-        default_factory=dict[int, tuple[FunctionTool, FunctionTool]]
-    )
 
     def of(self, agent: Agent[Any]) -> Agent[Any]:
         """Return the recorded copy of an agent; a copy is returned as it is.
@@ -90,15 +88,9 @@ class RecordedAgents:
         if not isinstance(tool, FunctionTool):
             _refuse_local(agent, tool)
             return tool
-        _, known = self._tools.get(id(tool), (tool, None))
-        if known is not None:
-            return known
         recorded = recorded_tool(tool)
         if (inner := agent_of_tool(tool)) is not None:
             recorded._agent_instance = self.of(inner)  # noqa: SLF001 - how the SDK finds the agents of a saved run  # pyright: ignore[reportPrivateUsage]
-        # the original is kept too: an id is only unique while its object lives
-        self._tools[id(tool)] = (tool, recorded)
-        self._tools[id(recorded)] = (recorded, recorded)
         return recorded
 
     def _handoff(self, handoff: Agent[Any] | Handoff[Any, Any]) -> Agent[Any] | Handoff[Any, Any]:
