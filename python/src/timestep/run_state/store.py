@@ -25,6 +25,7 @@ from timestep.run_state.to_envelope import to_envelope
 logger = logging.getLogger("timestep")
 
 _BINDING = "_timestep_saved_version"
+_READABLE = f"{{{','.join(native.READABLE_NATIVE_VERSIONS)}}}"  # as PostgreSQL writes an array
 _SAVE = f"select * from timestep.save_run_state_v1(%s{', %s' * 25})"  # noqa: S608 - nothing but placeholders
 
 
@@ -291,12 +292,11 @@ class RunStateStore:
             " case when mine then native end as native, case when not mine then envelope end"
             " as envelope from (select *, writer_language = 'python'"
             " and native_schema_version = any(%s) as mine from timestep.run_states) as states"
-            " where session_id = %s and version = coalesce(%s,"
-            " (select max(version) from timestep.run_states where session_id = %s))",
-            sorted(native.READABLE_NATIVE_VERSIONS),
+            " where session_id = %s and version = coalesce(%s, version)"
+            " order by version desc limit 1",
+            _READABLE,
             self.session_id,
             version,
-            self.session_id,
             repeatable=True,
         )
         return rows[0] if rows else None
