@@ -217,6 +217,7 @@ def documents(draw: st.DrawFn) -> Any:
         "conversation_id": draw(unicode_texts),
         "previous_response_id": draw(unicode_texts),
         "reasoning_item_id_policy": draw(st.sampled_from([None, "preserve", "omit"])),
+        "session_persisted": status == "run_again" and bool(run.items),
     }
     named = {n: v for n, v in optional.items() if v or (n == "context" and v is not None)}
     return {

@@ -90,7 +90,7 @@ def _run(native: Native, graph: AgentGraph, around: Native | None) -> Run:
             prompt_cache_key=native.get("generated_prompt_cache_key"),
             reasoning_item_id_policy=native.get("reasoning_item_id_policy"),
             trace=_trace(native.get("trace")),
-            session_persisted=native["current_turn_persisted_item_count"] > 0,
+            session_persisted=_is_persisted(native),
         ),
     }
     outer = cast("Native", around["context"]) if around else {}
@@ -104,6 +104,12 @@ def _run(native: Native, graph: AgentGraph, around: Native | None) -> Run:
         run |= stored_pending(native, graph, pool, lambda inner, start: _run(inner, start, native))
         run |= present(session_unsaved=unsaved_items(native, cast("Run", run)) or None)
     return cast("Run", run)
+
+
+def _is_persisted(native: Native) -> bool:
+    # Between two turns the SDK's counter is 0, and it never saves items of earlier turns again.
+    between = native_state.run_status(native) == "run_again" and bool(native["generated_items"])
+    return between or native["current_turn_persisted_item_count"] > 0
 
 
 def _input(original: str | list[Wire]) -> str | list[Wire]:
