@@ -1,4 +1,4 @@
-"""The samples have no type errors, in either language."""
+"""Samples and examples have no type errors, in either language."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def test_typescript_samples_have_no_type_errors(tmp_path: Path) -> None:
         "extends": str(ROOT / "typescript" / "tsconfig.json"),
         # An unset variable of the environment is passed on as undefined, as programs do.
         "compilerOptions": {"exactOptionalPropertyTypes": False},
-        "include": ["**/*.ts"],
+        "include": ["**/*.ts", str(ROOT / "examples" / "typescript" / "*.ts")],
     }
     check(tmp_path / "tsconfig.json", options, [str(ROOT / "node_modules" / ".bin" / "tsc")])
 
@@ -38,6 +38,7 @@ def test_python_samples_have_no_type_errors(tmp_path: Path) -> None:
         "executionEnvironments": [
             {"root": str(folder)} for folder in {file.parent for file in tmp_path.rglob("*.py")}
         ],
+        "include": [".", str(ROOT / "examples" / "python")],
     }
     command = ["basedpyright", "--level", "error", "--pythonpath", sys.executable]
     check(tmp_path / "pyrightconfig.json", settings, command)
