@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+from hypothesis import settings
 from support.postgres import (
     anyio_backend,
     database_url,
@@ -17,3 +18,7 @@ __all__ = [
     "no_database_by_accident",
     "postgres_server",
 ]
+
+# No test is a matter of time: machines are busy.
+settings.register_profile("timestep", deadline=None)
+settings.load_profile("timestep")
