@@ -109,7 +109,15 @@ def test_a_run_survives_a_kill_at_every_statement(
 ) -> None:
     if not undisturbed:
         one_run(company, undisturbed, "never:0")
-        company.rows("truncate timestep.runs, timestep.sessions cascade; select")
+        company.run("removed", workflow_id="w", session_id="s")
+        company.rows("delete from timestep.sessions returning session_id")
         company.effects_file.write_text("")
         company.asked = 0
     one_run(company, undisturbed, moment)
+
+
+def test_a_run_starts_although_dbos_knows_its_id_from_before(company: Company) -> None:
+    company.script(says("one"), says("two"))
+    company.run("run", workflow_id="w")
+    company.rows("delete from timestep.runs returning run_id")
+    assert company.run("run", workflow_id="w")["output"] == "two"

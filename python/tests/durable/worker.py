@@ -303,9 +303,9 @@ async def edited(*, workflow_id: str, arguments: dict[str, Any]) -> dict[str, An
     return {**results[0], "conflict": conflict}
 
 
-async def removed(*, workflow_id: str) -> dict[str, Any]:
+async def removed(*, workflow_id: str, session_id: str | None = None) -> dict[str, Any]:
     """Run, and remove what has ended."""
-    result = await run(workflow_id=workflow_id)
+    result = await run(workflow_id=workflow_id, session_id=session_id)
     return {**result, "removed": await delete_runs(older_than=timedelta(0))}
 
 

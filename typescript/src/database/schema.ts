@@ -691,28 +691,34 @@ create function timestep.record_step_v1(
   p_input_tokens bigint, p_output_tokens bigint, p_total_tokens bigint,
   p_language text, p_started_at timestamptz
 ) returns boolean
-language sql as $$
+language plpgsql as $$
+declare
+  run_segment integer;
+begin
   -- the lock makes a change of hands wait for this write, and this write see the change
-  with run as (
-    select segment from timestep.runs
-      where run_id = p_run_id and epoch = p_epoch and status = 'running' for share),
-  written as (
-    insert into timestep.steps (run_id, key, kind, status, agent, name, call_id, arguments, body,
-        input_tokens, output_tokens, total_tokens, epoch, segment, language, started_at, finished_at)
-      select p_run_id, p_key, p_kind, p_status, p_agent, p_name, p_call_id, p_arguments, p_body,
-          p_input_tokens, p_output_tokens, p_total_tokens, p_epoch, run.segment, p_language,
-          p_started_at, clock_timestamp()
-        from run
-      on conflict (run_id, key) do update
-        set status = excluded.status, body = excluded.body, epoch = excluded.epoch,
-            finished_at = excluded.finished_at
-        where steps.status = 'started'
-      returning 1)
-  select exists (select from written) or exists (
-    -- sent again after a lost answer
-    select from run, timestep.steps s
+  select r.segment into run_segment from timestep.runs r
+    where r.run_id = p_run_id and r.epoch = p_epoch and r.status = 'running' for share;
+  if not found then
+    return false;
+  end if;
+  insert into timestep.steps as s (run_id, key, kind, status, agent, name, call_id, arguments, body,
+      input_tokens, output_tokens, total_tokens, epoch, segment, language, started_at, finished_at)
+    values (p_run_id, p_key, p_kind, p_status, p_agent, p_name, p_call_id, p_arguments, p_body,
+      p_input_tokens, p_output_tokens, p_total_tokens, p_epoch, run_segment, p_language,
+      p_started_at, clock_timestamp())
+    on conflict (run_id, key) do update
+      set status = excluded.status, body = excluded.body, epoch = excluded.epoch,
+          segment = excluded.segment, language = excluded.language,
+          finished_at = excluded.finished_at
+      where s.status = 'started';
+  if found then
+    return true;
+  end if;
+  -- sent again after a lost answer
+  return exists (
+    select from timestep.steps s
       where s.run_id = p_run_id and s.key = p_key and s.epoch = p_epoch and s.body = p_body);
-$$;
+end $$;
 
 -- Note that a tool is about to run that must run at most once. 'started': go on, it never was;
 -- 'again': it had been started before, its outcome is unknown; 'lost': the run has another owner.

@@ -7,7 +7,6 @@ from typing import Any
 
 from timestep.cli.output import Commands, add_json_option, print_facts, print_json
 from timestep.cli.rows import plain, print_rows
-from timestep.durable.approvals import decide_approval, list_approvals, resume_run
 
 _SHOWN = ("approval_id", "run_id", "agent", "tool", "arguments", "status", "created_at")
 
@@ -47,6 +46,8 @@ def _finish_deciding(parser: argparse.ArgumentParser, *, approve: bool) -> None:
 
 def show_list(arguments: argparse.Namespace) -> int:
     """Print what waits for a decision."""
+    from timestep.durable.approvals import list_approvals  # here: other commands start faster
+
     status = None if arguments.all else "pending"
     approvals = asyncio.run(list_approvals(status=status, run_id=arguments.run_id))
     if arguments.json:
@@ -67,6 +68,8 @@ def decide(arguments: argparse.Namespace) -> int:
 
 
 async def _decide(arguments: argparse.Namespace) -> dict[str, Any]:
+    from timestep.durable.approvals import decide_approval, list_approvals, resume_run
+
     approval = await decide_approval(
         arguments.approval_id,
         approve=arguments.approve,

@@ -6,7 +6,6 @@ from typing import Any
 
 from timestep.cli.output import Commands, add_json_option, print_facts, print_json
 from timestep.cli.rows import plain, print_rows
-from timestep.durable.runs import cancel_run, get_run, list_run_steps, list_runs
 from timestep.errors import ConfigurationError
 
 STATUSES = ("pending", "running", "interrupted", "completed", "failed", "cancelled")
@@ -42,6 +41,8 @@ def _finish(parser: argparse.ArgumentParser, run: Any) -> None:
 
 def show_list(arguments: argparse.Namespace) -> int:
     """Print the newest runs."""
+    from timestep.durable.runs import list_runs  # here, so that other commands start faster
+
     runs = asyncio.run(
         list_runs(
             status=arguments.status,
@@ -72,6 +73,8 @@ def show(arguments: argparse.Namespace) -> int:
 
 def cancel(arguments: argparse.Namespace) -> int:
     """End a run."""
+    from timestep.durable.runs import cancel_run
+
     ended = asyncio.run(cancel_run(arguments.run_id, reason=arguments.reason))
     if arguments.json:
         print_json({"run_id": arguments.run_id, "cancelled": ended})
@@ -81,4 +84,6 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 
 async def _run_and_steps(run_id: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    from timestep.durable.runs import get_run, list_run_steps
+
     return await get_run(run_id), await list_run_steps(run_id)

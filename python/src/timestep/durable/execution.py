@@ -53,10 +53,16 @@ class Live:
     context: Any = None
     error_handlers: Any = None
     outcome: "asyncio.Future[SDKResult | None] | None" = None
-    handle: Any = None  # of DBOS
+    workflow: "asyncio.Future[None] | None" = None  # ends when DBOS has noted the end
 
 
 live_runs: dict[str, Live] = {}
+
+
+def is_waited_for(run_id: str) -> bool:
+    """Return whether an execution of the run was started in this process and has not ended."""
+    live = live_runs.get(run_id)
+    return live is not None and live.outcome is not None and not live.outcome.done()
 
 
 @dataclass
@@ -101,7 +107,7 @@ async def run_agent_body(run: dict[str, Any]) -> dict[str, Any]:
         logger.info("%s", error)
         status = "elsewhere"
     finally:
-        _tell(live, None)
+        tell(live, None)
     if status != "elsewhere":
         live_runs.pop(run_id, None)
     return {"run_id": run_id, "status": status}
@@ -179,7 +185,7 @@ async def _to_its_end(execution: Execution, deadline_seconds: float | None) -> s
     else:
         await finish(execution, "completed", result=result)
         status = "completed"
-    _tell(execution.live, result)
+    tell(execution.live, result)
     return status
 
 
@@ -318,7 +324,8 @@ async def _failed(execution: Execution, error: BaseException) -> str:
     return "failed"
 
 
-def _tell(live: Live | None, result: SDKResult | None) -> None:
+def tell(live: Live | None, result: SDKResult | None) -> None:
+    """Tell the caller of a run how its execution here ended; None: look at the database."""
     if live and live.outcome and not live.outcome.done():
         live.outcome.set_result(result)
 

@@ -17,7 +17,7 @@ from typing import Any
 from dbos import DBOS, SetWorkflowID
 
 from timestep.durable.dbos_queue import enqueue_options
-from timestep.durable.execution import live_runs, run_agent_body
+from timestep.durable.execution import is_waited_for, run_agent_body
 from timestep.durable.process import Process
 from timestep.durable.registry import registered_names
 
@@ -120,7 +120,7 @@ class Heart:
             ended = execution.settling or self.process.active.get(run_id) is not execution
             if epoch != execution.journal.epoch and not ended:
                 execution.stop()
-        idle = {run for run in mine if not self.process.has(run) and run not in live_runs}
+        idle = {run for run in mine if not self.process.has(run) and not is_waited_for(run)}
         for run_id in idle & self._suspects:
             self._fetch("select timestep.release_run_v1(%s, %s)", run_id, mine[run_id]["epoch"])
         self._suspects = idle - self._suspects

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import hashlib
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from dbos import DBOS, DBOSClient, SetWorkflowID
 from timestep import documents
 from timestep.database import Database, open_database
 from timestep.durable.configuration import configuration
-from timestep.durable.execution import Live, live_runs, run_agent_body
+from timestep.durable.execution import Live, live_runs, run_agent_body, tell
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
 from timestep.durable.recorded_agent import RecordedAgents
@@ -28,6 +29,8 @@ from timestep.run_state.items import wire_items
 from timestep.run_state.text import encode
 from timestep.runner import RunInput, default_result_processor
 from timestep.session import Session
+
+logger = logging.getLogger("timestep")
 
 CREATE = calling("create_run_v1", 11)
 _DEFAULT_MAX_TURNS = 10
@@ -257,7 +260,17 @@ async def start(run_id: str, live: Live | None, *, segment: int) -> None:
             run_agent_body, {"run_id": run_id, "segment": segment}
         )
     if live is not None:
-        live.handle = handle
+        live.workflow = asyncio.create_task(_until_workflow_ends(handle, live))
+
+
+async def _until_workflow_ends(handle: Any, live: Live) -> None:
+    """Wait for DBOS to end a workflow, which it does at once if it knows the id from before."""
+    try:
+        await handle.get_result()
+    except Exception as error:  # noqa: BLE001 - what became of the run lies in timestep.runs
+        logger.info("workflow %s: %s", handle.workflow_id, error)
+    finally:
+        tell(live, None)
 
 
 async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
@@ -270,7 +283,8 @@ async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
         if live.outcome.done():
             live_runs.pop(run_id, None)
             # DBOS notes the end too; the event loop may end when this returns
-            await asyncio.shield(live.handle.get_result())
+            if live.workflow is not None:
+                await asyncio.shield(live.workflow)
     known_result = await result_of(process.database, run_id, live.agent)
     if result is None or known_result.status != "completed":
         return known_result
