@@ -127,6 +127,7 @@ export async function runAgent<
     ? await resume(
         saved,
         runInput as AnyRunState,
+        session,
         start,
         process as ResultProcessor | null,
         sdkOptions.signal,
@@ -138,11 +139,12 @@ export async function runAgent<
 async function resume(
   saved: SavedVersion,
   state: AnyRunState,
+  session: SessionProtocol | undefined,
   start: (signal: AbortSignal) => Promise<SDKResult>,
   processor: ResultProcessor | null,
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
-  const resumption = await Resumption.begin(saved, state);
+  const resumption = await Resumption.begin(saved, state, session);
   const result = await resumption.run(start, signal);
   const answer = await resumption.explaining(processed(result, processor));
   if (resumption.ended) await resumption.settled;
@@ -161,16 +163,22 @@ class Resumption {
   #result: SDKResult | undefined;
   readonly #saved: SavedVersion;
   readonly #state: AnyRunState;
+  readonly #session: SessionProtocol | undefined;
   readonly #claim: Claim;
 
-  private constructor(saved: SavedVersion, state: AnyRunState) {
+  private constructor(saved: SavedVersion, state: AnyRunState, session?: SessionProtocol) {
     this.#saved = saved;
     this.#state = state;
+    this.#session = session;
     this.#claim = saved.claim as Claim;
   }
 
-  static async begin(saved: SavedVersion, state: AnyRunState): Promise<Resumption> {
-    return new Resumption(await saved.store.claim(saved, state), state);
+  static async begin(
+    saved: SavedVersion,
+    state: AnyRunState,
+    session: SessionProtocol | undefined,
+  ): Promise<Resumption> {
+    return new Resumption(await saved.store.claim(saved, state), state, session);
   }
 
   /** Start the run; it is given a signal that also fires when the claim is lost. */
@@ -217,6 +225,7 @@ class Resumption {
   /** Save the state a failed run stopped in: calls that ran must not run again. */
   async #keepProgress(): Promise<void> {
     try {
+      await writingUnderClaim(this.#claim.token, () => this.#catchUp());
       await this.#saved.store.settle(this.#state, this.#saved);
     } catch (error) {
       warn(
@@ -225,6 +234,17 @@ class Resumption {
         'TIMESTEP_NOT_SETTLED',
       );
     }
+  }
+
+  /** Give the session what the SDK would give it at the end of the next turn: Python's would not. */
+  async #catchUp(): Promise<void> {
+    const state = this.#state;
+    const items = state._generatedItems.slice(state._currentTurnPersistedItemCount);
+    const isBetweenTurns = state._currentStep?.type === 'next_step_run_again';
+    if (!this.#session || !isBetweenTurns || items.length === 0) return;
+    await this.#session.addItems(items.map((item) => item.rawItem as AgentInputItem));
+    state._currentTurnPersistedItemCount = state._generatedItems.length;
+    state._currentTurnSessionWriteCompactedItemCount = undefined; // it belongs to the count before
   }
 }
 
