@@ -30,7 +30,7 @@ def signatures(language: str) -> Iterator[tuple[str, str]]:
             )
             assert len(calls) == sample.source.count("("), sample.source
             for name, arguments in calls:
-                yield name, " ".join(arguments.split()).removesuffix(",")
+                yield name, " ".join(arguments.split()).removesuffix(",").replace(", }", " }")
 
 
 @pytest.mark.parametrize(("name", "arguments"), list(signatures("python")))

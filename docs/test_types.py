@@ -24,7 +24,11 @@ def test_typescript_samples_have_no_type_errors(tmp_path: Path) -> None:
         "extends": str(ROOT / "typescript" / "tsconfig.json"),
         # An unset variable of the environment is passed on as undefined, as programs do.
         "compilerOptions": {"exactOptionalPropertyTypes": False},
-        "include": ["**/*.ts", str(ROOT / "examples" / "typescript" / "*.ts")],
+        "include": [
+            "**/*.ts",
+            str(DOCS / "_samples" / "*.ts"),
+            str(ROOT / "examples" / "typescript" / "*.ts"),
+        ],
     }
     check(tmp_path / "tsconfig.json", options, [str(ROOT / "node_modules" / ".bin" / "tsc")])
 

@@ -55,11 +55,18 @@ class Interpreter:
         line = self._process.stdout.readline()
         timer.cancel()
         if not line:
+            self._process.wait()
+            self.close()
             raise SampleError("the sample ended its process, or never ended")
         answer = json.loads(line)
         if answer["error"] is not None:
             raise SampleError(f"{answer['error']}\nprinted before:\n{answer['output']}")
         return answer["output"]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a sample ended the process, or took too long."""
+        return self._process.poll() is not None
 
     def close(self) -> None:
         """End the process."""
@@ -84,7 +91,7 @@ class Interpreters:
         self._started: dict[str, Interpreter] = {}
 
     def __getitem__(self, language: str) -> Interpreter:
-        if language not in self._started:
+        if language not in self._started or self._started[language].has_ended:
             self._started[language] = Interpreter(self._commands[language])
         return self._started[language]
 

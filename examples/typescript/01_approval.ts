@@ -4,7 +4,6 @@
  * node 01_approval.ts
  */
 
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { Agent, tool } from '@openai/agents';
 import { RunStateStore, runAgent, Session } from '@timestep-ai/timestep';
@@ -29,6 +28,8 @@ const agent = new Agent({
 });
 
 const terminal = createInterface({ input: process.stdin });
+const answers = terminal[Symbol.asyncIterator]();
+
 const session = new Session();
 const store = new RunStateStore({ agent, sessionId: session.sessionId });
 
@@ -38,7 +39,7 @@ while (result.interruptions.length > 0) {
   const state = await store.load();
   for (const call of state.getInterruptions()) {
     console.log(`The agent wants to call ${call.name} with ${call.arguments}. Allow it? [y/N]`);
-    const [answer] = await once(terminal, 'line');
+    const { value: answer = '' } = await answers.next();
     if (answer.trim().toLowerCase() === 'y') state.approve(call);
     else state.reject(call, { message: 'The customer service said no.' });
   }
