@@ -1,5 +1,8 @@
 """One driver of each language, one model server and one database for all scenarios."""
 
+# pyright: reportMissingImports=false, reportUnknownVariableType=false
+# What the tests of the Python package share is found by pytest alone.
+
 from collections.abc import Iterator
 
 import pytest
@@ -12,14 +15,14 @@ from support.postgres import (
 )
 from timestep.testing import ModelServer
 
-from .play import World
-from .processes import DriverProcess
+from .play import LANGUAGES, World
+from .processes import Driver, DriverProcess
 
 __all__ = ["empty_database_url", "migrated_template", "no_database_by_accident", "postgres_server"]
 
 
 @pytest.fixture(scope="session")
-def database(postgres_server: str, migrated_template: str) -> Iterator[str]:  # noqa: F811
+def database(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """The address of the database that all scenarios share."""
     with new_database(postgres_server, template=migrated_template) as url:
         yield url
@@ -33,7 +36,9 @@ def model_server() -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="session")
 def world(database: str, model_server: ModelServer) -> Iterator[World]:
-    drivers = {language: DriverProcess(language) for language in ("python", "typescript")}
+    drivers: dict[str, Driver] = {
+        language: DriverProcess(language) for language in LANGUAGES.values()
+    }
     yield World(drivers, model_server, database)
     for driver in drivers.values():
         driver.close()

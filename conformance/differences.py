@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .play import SCENARIOS
 
@@ -160,9 +160,9 @@ def _each_input(body: Json, kind: str, change: Callable[[Json], Json]) -> Json:
 def _each(
     body: Json, field: str, concerns: Callable[[Json], bool], change: Callable[[Json], Json]
 ) -> Json:
-    given = body.get(field)
-    if not isinstance(given, list):
+    if not isinstance(body.get(field), list):
         return body
+    given = cast("list[Json]", body[field])
     return {**body, field: [change(item) if concerns(item) else item for item in given]}
 
 

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import timestep
 from agents import (
@@ -24,7 +24,7 @@ from agents import (
     RunState,
     set_trace_processors,
 )
-from agents.mcp import MCPServer
+from agents.mcp import MCPServerStdio
 from scenario import Json, build_agents, build_context, local_mcp_servers, serializers
 from timestep import RunStateStore, Session, run_agent
 
@@ -38,7 +38,7 @@ class Driver:
     def __init__(self, answers: IO[str]) -> None:
         self._answers = answers
         self._open_servers = AsyncExitStack()
-        self._mcp_servers: dict[str, MCPServer] = {}
+        self._mcp_servers: dict[str, MCPServerStdio] = {}
         self._commands: dict[str, Callable[[Json, Tell], Awaitable[Any]]] = {
             "start": self.start,
             "decide": self.decide,
@@ -119,14 +119,13 @@ class Driver:
             base_url=command["base_url"],
             use_responses=scenario.get("api") != "chat_completions",
         )
-        trace = scenario.get("trace")
         return await run_agent(
             self._agent(command, tell),
             run_input,
             session if scenario.get("session") else None,
             command.get("stream", False),
             model_provider=provider,
-            run_config=RunConfig(tracing_disabled=trace is None, **(trace or {})),
+            run_config=_run_config(scenario),
             **options,
         )
 
@@ -161,6 +160,11 @@ class Driver:
     def _say(self, line: Json) -> None:
         self._answers.write(json.dumps(line) + "\n")
         self._answers.flush()
+
+
+def _run_config(scenario: Json) -> RunConfig:
+    trace: Json | None = scenario.get("trace")
+    return RunConfig(tracing_disabled=True) if trace is None else RunConfig(**trace)
 
 
 def _start_options(scenario: Json) -> Json:
@@ -217,7 +221,7 @@ def _numbers(details: Json) -> Json:
 
 
 def _call_id(raw: Any) -> str:
-    fields = raw if isinstance(raw, dict) else raw.model_dump()
+    fields = cast("Json", raw if isinstance(raw, dict) else raw.model_dump())
     return fields.get("call_id") or fields["id"]
 
 
@@ -233,7 +237,8 @@ def _fork_drivers() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     sys.stdout.write('{"event": "ready"}\n')
     sys.stdout.flush()
-    while line := sys.stdin.buffer.raw.readline():  # type: ignore[attr-defined]
+    named = open(sys.stdin.fileno(), "rb", buffering=0)  # noqa: SIM115, PTH123 - a child reads none
+    while line := named.readline():
         if os.fork():
             continue
         pipes = json.loads(line)

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: scenarios are JSON that only the SDK looks into
 /**
  * Does what a line of JSON says, in TypeScript, and answers with lines of JSON. driver.py is the same.
  *
@@ -9,7 +10,13 @@ import { createInterface } from 'node:readline';
 import { OpenAIProvider, type RunState, setTraceProcessors } from '@openai/agents';
 import * as timestep from '@timestep-ai/timestep';
 import { RunStateStore, runAgent, Session } from '@timestep-ai/timestep';
-import { buildAgents, buildContext, type Json, localMcpServers, type McpServers } from './scenario.ts';
+import {
+  buildAgents,
+  buildContext,
+  type Json,
+  localMcpServers,
+  type McpServers,
+} from './scenario.ts';
 
 type Tell = (event: Json) => void;
 type State = RunState<any, any>;

@@ -6,11 +6,10 @@ import re
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
-
 from timestep.testing import ModelServer
 
 from .processes import Answer, Driver
@@ -33,8 +32,9 @@ class World:
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def rows(self, query: str, *arguments: object) -> list[Json]:
-        with psycopg.connect(self.database, row_factory=dict_row) as connection:
-            return connection.execute(cast("Any", query), arguments).fetchall()
+        with psycopg.connect(self.database) as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            return cursor.execute(query.encode(), arguments).fetchall()
 
 
 @dataclass
@@ -98,8 +98,7 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
     }
     answers: list[Answer] = []
     languages: list[str] = []
-    parts = [("start", {}), *(("resume", _pause(scenario, n)) for n in range(_pauses(scenario)))]
-    for letter, (do, decisions) in zip(itertools.cycle(order), parts, strict=False):
+    for letter, (do, decisions) in zip(itertools.cycle(order), _parts(scenario), strict=False):
         language = LANGUAGES[letter]
         if do == "resume" and decided_by == "writer":
             writer = world.drivers[LANGUAGES[_before(order, len(answers))]]
@@ -142,14 +141,15 @@ def rows_of(world: World, session_id: str) -> list[Json]:
 
 
 def comparable(envelope: str) -> str:
-    """Return the text without the writer, with which it ends, and without the random ids of input."""
+    """Return the text without the writer, with which it ends, and the random ids of input."""
     text, replaced = re.subn(r'"writer":\{[^{}]*\}(?=\}$)', '"writer":{}', envelope)
     assert replaced == 1, f"the document does not end with its writer: {envelope[-300:]}"
     return re.sub(r'"input_id":"[0-9a-f-]{32,36}"', '"input_id":"…"', text)
 
 
-def _pauses(scenario: Json) -> int:
-    return len(scenario["decisions"])
+def _parts(scenario: Json) -> list[tuple[str, Json]]:
+    pauses = range(len(scenario["decisions"]))
+    return [("start", {}), *(("resume", _pause(scenario, number)) for number in pauses)]
 
 
 def _pause(scenario: Json, number: int) -> Json:

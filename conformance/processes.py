@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 60.0
 Json = dict[str, Any]
 
 
-class DriverDied(Exception):
+class DriverDiedError(Exception):
     """The process ended before it answered."""
 
 
@@ -61,12 +61,12 @@ class Pending:
         """Return when the command has ended, or when the named event has come.
 
         Raises:
-            DriverDied: The process ended first; `answer` holds what it had said.
+            DriverDiedError: The process ended first; `answer` holds what it had said.
         """
         while True:
             line = self._lines.get(timeout=PATIENCE_SECONDS)
             if line is None:
-                raise DriverDied
+                raise DriverDiedError
             if "event" in line:
                 self.answer.events.append(line)
                 if line["event"] == until:

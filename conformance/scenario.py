@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from agents import (
     Agent,
@@ -29,7 +29,7 @@ from agents import (
     function_tool,
     handoff,
 )
-from agents.mcp import MCPServer, MCPServerStdio
+from agents.mcp import MCPServerStdio
 from agents.tool_context import ToolContext
 from pydantic import BaseModel
 
@@ -41,7 +41,9 @@ Record = Callable[[str, str, str], None]
 """Notes an execution: the tool's name, its exact arguments, the id of the call."""
 
 
-def build_agents(scenario: Json, record: Record, mcp_servers: dict[str, MCPServer]) -> Agent[Any]:
+def build_agents(
+    scenario: Json, record: Record, mcp_servers: dict[str, MCPServerStdio]
+) -> Agent[Any]:
     """Return the agent that the scenario starts with; the others hang on it."""
     agents = {
         key: _agent(key, spec, record, mcp_servers) for key, spec in scenario["agents"].items()
@@ -66,7 +68,9 @@ def build_agents(scenario: Json, record: Record, mcp_servers: dict[str, MCPServe
     return agents[scenario["start"]]
 
 
-def _agent(key: str, spec: Json, record: Record, mcp_servers: dict[str, MCPServer]) -> Agent[Any]:
+def _agent(
+    key: str, spec: Json, record: Record, mcp_servers: dict[str, MCPServerStdio]
+) -> Agent[Any]:
     library = LIBRARY["guardrails"]
     return Agent(
         name=spec.get("name", key),
@@ -136,7 +140,7 @@ def _output(spec: Json, arguments: str, context: Any) -> Any:
 
 
 def _read(context: Any, name: str) -> Any:
-    return context[name] if isinstance(context, dict) else getattr(context, name)
+    return cast("Json", context)[name] if isinstance(context, dict) else getattr(context, name)
 
 
 def _write(context: Any, name: str, value: object) -> None:
@@ -295,7 +299,7 @@ def serializers(scenario: Json) -> Json:
     return {"context_serializer": to_json, "context_deserializer": from_json}
 
 
-def local_mcp_servers(scenario: Json) -> dict[str, MCPServer]:
+def local_mcp_servers(scenario: Json) -> dict[str, MCPServerStdio]:
     """Return the MCP servers that the scenario runs on this machine, not yet connected."""
     names = {name for spec in scenario["agents"].values() for name in spec.get("mcp_servers", [])}
     command = {"command": sys.executable, "args": [str(FOLDER / "mcp_server.py")]}

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: scenarios are JSON that only the SDK looks into
 /** The agents of a scenario, as TypeScript defines them. scenario.py is the same in Python. */
 
 import { readFileSync } from 'node:fs';
@@ -8,7 +9,7 @@ import {
   handoff,
   hostedMcpTool,
   MCPServerStdio,
-  RunContext,
+  type RunContext,
   shellTool,
   type Tool,
   ToolGuardrailFunctionOutputFactory,

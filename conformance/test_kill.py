@@ -1,8 +1,8 @@
 """kill -9 at a hundred random moments: nothing that was reported saved is lost.
 
 A driver of one language is killed while it opens an empty database, starts a run and saves it,
-decides on a saved run, or resumes one. The other language then goes on from what is in the database,
-and the session's history is that of a run that nobody killed.
+decides on a saved run, or resumes one. The other language then goes on from what is in the
+database, and the session's history is that of a run that nobody killed.
 """
 
 import random
@@ -13,10 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from support.postgres import new_database
 
 from .play import SCENARIOS, World, rows_of
-from .processes import Driver, DriverDied, DriverProcess, PythonFork
+from .processes import Driver, DriverDiedError, DriverProcess, PythonFork
 
 Json = dict[str, Any]
 OTHER = {"python": "typescript", "typescript": "python"}
@@ -114,7 +113,7 @@ class Case:
         pending = driver.send(kind, **self.command(kind))
         time.sleep(after_seconds)  # the random moment
         driver.kill()
-        with suppress(DriverDied):
+        with suppress(DriverDiedError):
             pending.wait()
         saved = pending.answer.of("saved")
         return saved[-1]["version"] if saved else None
@@ -137,7 +136,7 @@ def test_nothing_that_was_reported_saved_is_lost_to_a_kill(
     world: World,
     spares: Spares,
     durations: dict[tuple[str, str], float],
-    postgres_server: str,
+    request: pytest.FixtureRequest,
     kind: str,
     language: str,
     number: int,
@@ -147,11 +146,10 @@ def test_nothing_that_was_reported_saved_is_lost_to_a_kill(
     session_id = f"killed-{kind}-{language}-{number}"
     other = OTHER[language]
     if kind == "open":
-        with new_database(postgres_server) as empty:
-            case = Case(world, session_id, empty)
-            case.kill(spares.take(language), kind, moment)
-            case.succeed(world.drivers[other], "start")
-            assert case.succeed(world.drivers[language], "resume")["final_output"] == "Done."
+        case = Case(world, session_id, request.getfixturevalue("empty_database_url"))
+        case.kill(spares.take(language), kind, moment)
+        case.succeed(world.drivers[other], "start")
+        assert case.succeed(world.drivers[language], "resume")["final_output"] == "Done."
         return
     case = Case(world, session_id)
     case.prepare(kind, language)

@@ -110,9 +110,7 @@ def test_what_cannot_cross_is_refused_in_words_and_stays_in_its_language(
     assert elsewhere.error["name"] == "NotPortableError"
     assert saved["not_portable_reason"] in elsewhere.error["message"]
 
-    finished = world.drivers[language].ask(
-        "resume", **command, decisions=refusal["decisions"][0]
-    )
+    finished = world.drivers[language].ask("resume", **command, decisions=refusal["decisions"][0])
     assert finished.error is None
     assert finished.result["final_output"] == "Done."
     assert [row["status"] for row in rows_of(world, script)] == ["done"]
