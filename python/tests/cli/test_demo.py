@@ -172,7 +172,12 @@ class Screen:
     def wait_for(self, text: str) -> None:
         """Read on until the text has come; what came before it is forgotten."""
         while text not in self._shown:
-            self._shown += re.sub(r"\x1b\[[0-9;]*m", "", os.read(self._descriptor, 4096).decode())
+            try:
+                read = os.read(self._descriptor, 4096)
+            except OSError:  # how a terminal says that the last program has left it
+                read = b""
+            assert read, f"{text!r} never came, but {self._shown!r}"
+            self._shown += re.sub(r"\x1b\[[0-9;]*m", "", read.decode())
         self._shown = self._shown.partition(text)[2]
 
     def type(self, keys: str) -> None:

@@ -4,7 +4,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
 from support.packages import ROOT, Packages, run
+
+# Spread over several processes, each would install everything anew.
+pytestmark = pytest.mark.xdist_group("packaging")
 
 PYTHON = ROOT / "python" / "src" / "timestep"
 TYPESCRIPT = ROOT / "typescript" / "src"

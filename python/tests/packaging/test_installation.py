@@ -20,6 +20,9 @@ from support.packages import (
 from support.postgres import new_data_folder
 from support.servers import closed_port
 
+# Spread over several processes, each would install everything anew.
+pytestmark = pytest.mark.xdist_group("packaging")
+
 Shop = Callable[[], dict[str, str]]
 TSC = ROOT / "node_modules" / ".bin" / "tsc"
 STRICT = ["--strict", "--noEmit", "--allowImportingTsExtensions"]

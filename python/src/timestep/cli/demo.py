@@ -1,4 +1,11 @@
-"""timestep demo: a run that one language pauses and the other finishes, both ways round."""
+"""timestep demo: a run that one language pauses and the other finishes, both ways round.
+
+Exit codes:
+  0  both runs were finished, and each approved refund was sent once; a no is an answer too
+  1  something is missing or failed; one message on standard error says what
+  2  the command line was wrong, or nobody can be asked: no terminal and no --yes
+130  interrupted; no process is left behind
+"""
 
 import argparse
 import sys

@@ -102,13 +102,18 @@ class Stage:
             )
 
     def _prove(self, report: Report) -> None:
-        senders = f" (by {', '.join(map(str, report.refunds))})" if report.refunds else ""
+        """Show that what was approved was done once; `Report.check` has made sure of it."""
+        senders = f", by {' and '.join(map(str, report.refunds))}" if report.refunds else ""
         self._print("")
         self.say(
             "proof",
-            f"refunds approved: {report.approved}, sent: {len(report.refunds)}{senders}; "
-            f"calls in the saved history: {report.calls_in_history}, "
-            f"results: {report.results_in_history}",
+            f"refunds approved: {report.approved}, sent: {len(report.refunds)}{senders}",
+            style="green",
+        )
+        self.say(
+            "",
+            f"in the saved conversation: {report.calls_in_history} call of send_refund, "
+            f"{report.results_in_history} result",
             style="green",
         )
 
