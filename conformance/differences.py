@@ -37,10 +37,10 @@ class Difference:
         return self.name.startswith(KINDS[kind])
 
 
-def set_aside(kind: str, scenario: str, document: Json) -> Json:
-    """Return the request, history or document without what is known to differ."""
+def set_aside(kind: str, scenario: str, document: Json, but: Difference | None = None) -> Json:
+    """Return the request, history or document without what is known to differ, but for one."""
     for known in KNOWN:
-        if known.concerns(kind):
+        if known.concerns(kind) and known is not but:
             document = known.remove(scenario, document)
     return document
 
@@ -116,12 +116,6 @@ def history_handoff_blank(_: str, item: Json) -> Json:
 
 def history_call_ids(_: str, item: Json) -> Json:
     return _without(item, "id") if item.get("type") == "function_call" else item
-
-
-def document_chat_response_id(scenario: str, document: Json) -> Json:
-    if "api" not in SCENARIOS[scenario]:
-        return document
-    return _each(document, "responses", _any, lambda response: _without(response, "response_id"))
 
 
 def document_tool_guardrails(_: str, document: Json) -> Json:
