@@ -2,7 +2,7 @@
 
 import { RunState } from '@openai/agents';
 import { emptyDocument } from './agents.ts';
-import type { AnyAgent, NativeItem } from './native.ts';
+import { type AnyAgent, documentOf, type NativeItem } from './native.ts';
 import type { Run } from './record.ts';
 
 /**
@@ -49,7 +49,7 @@ export async function completedCalls(
     completedToolInvocations,
     completedToolInvocationEvidence,
     ambiguousToolInvocationCallIds,
-  } = state.toJSON();
+  } = documentOf(state);
   return {
     completedToolInvocations,
     completedToolInvocationEvidence,
