@@ -28,7 +28,10 @@ TSC = ROOT / "node_modules" / ".bin" / "tsc"
 STRICT = ["--strict", "--noEmit", "--allowImportingTsExtensions"]
 MODULES = ["--target", "es2024", "--module", "nodenext"]
 CLIENTS = ["pnpm@12.21.0", "@yarnpkg/cli-dist@4.18.1"]
-SDK = ["@openai/agents", "zod"]  # those that are installed by themselves only with npm
+# Peer dependencies, so that a project has one copy of the SDK: the runner tells its results and
+# states by class. npm installs them by itself. With pnpm and yarn a project can import only what it
+# lists, so it has to list them anyway.
+SDK = ["@openai/agents", "zod"]
 
 
 @pytest.fixture(scope="session")
