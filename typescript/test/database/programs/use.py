@@ -2,18 +2,17 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 
 import psycopg
-
 from timestep.database import open_database
 
 
 async def main(name: str, hold: str, end: str) -> None:
     database = await open_database()
-    try:
+    # Two may create it at the same instant: PostgreSQL's own answer to that is an error.
+    with suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
         await database.fetch("create table if not exists public.visits (name text primary key)")
-    except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
-        pass  # two may create it at the same instant: PostgreSQL's own answer to that is an error
     await database.fetch("insert into public.visits (name) values (%s)", name)
     sys.stdout.write(f"wrote {name} at {database.location.url}\n")
     sys.stdout.flush()
