@@ -115,7 +115,7 @@ def test_a_kept_order_changes_only_as_javascript_would_change_it():
         ({"a": 2**53}, "a is 9007199254740992"),
         ({"a": -1e300}, "a is -1e"),
         ({"a": {1: 2}}, "a has the key 1"),
-        ({"a": object()}, "a is object"),
+        ({"a": ...}, "a is ellipsis"),
         ({"a": {"b": {1, 2}}}, r"a\.b is set"),
     ],
     ids=str,
