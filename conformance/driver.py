@@ -66,6 +66,7 @@ class Driver:
         if not result.interruptions:
             return _report(result)
         async with self._store(command, tell) as store:
+            tell({"event": "saving"})
             version = await store.save(result.to_state())
         tell({"event": "saved", "version": version})
         return _report(result, version)
@@ -75,6 +76,7 @@ class Driver:
         async with self._store(command, tell) as store:
             state = await store.load()
             _decide(state, command)
+            tell({"event": "saving"})
             version = await store.save(state)
         tell({"event": "saved", "version": version})
         return {"version": version}

@@ -38,6 +38,7 @@ async function start(command: Json, tell: Tell): Promise<Json> {
   const result = await run(command, tell, scenario.input, startOptions(scenario));
   if (result.interruptions.length === 0) return report(result);
   await using store = storeOf(command, tell);
+  tell({ event: 'saving' });
   const version = await store.save(result.state);
   tell({ event: 'saved', version });
   return report(result, version);
@@ -48,6 +49,7 @@ async function decide(command: Json, tell: Tell): Promise<Json> {
   await using store = storeOf(command, tell);
   const state = await store.load();
   decideOn(state, command);
+  tell({ event: 'saving' });
   const version = await store.save(state);
   tell({ event: 'saved', version });
   return { version };

@@ -23,6 +23,9 @@ SCENARIO = SCENARIOS["killed"]
 DECISIONS = SCENARIO["decisions"][0]
 # The last kind has fewer rounds, so that they are a hundred in all.
 KINDS = {"start": 13, "decide": 13, "resume": 13, "open": 11}
+# Every other moment comes shortly after this: while the state is saved, or while the run resumes.
+EVENTS = {"start": "saving", "decide": "saving", "resume": "loaded", "open": None}
+SHORTLY = 0.03
 CASES = [
     pytest.param(kind, language, number, id=f"{kind}-{language}-{number}")
     for kind, rounds in KINDS.items()
@@ -108,9 +111,17 @@ class Case:
         assert answer.error is None, answer.error
         return answer.result
 
-    def kill(self, driver: Driver, kind: str, after_seconds: float) -> int | None:
-        """Kill the driver so long after it got the command; return the version it reported."""
+    def kill(
+        self, driver: Driver, kind: str, after_seconds: float, after_event: str | None = None
+    ) -> int | None:
+        """Kill the driver so long after the command, or after an event that the command tells of.
+
+        Returns:
+            The version that the driver had reported as saved, if it had.
+        """
         pending = driver.send(kind, **self.command(kind))
+        if after_event:
+            pending.wait(until=after_event)
         time.sleep(after_seconds)  # the random moment
         driver.kill()
         with suppress(DriverDiedError):
@@ -142,7 +153,8 @@ def test_nothing_that_was_reported_saved_is_lost_to_a_kill(
     number: int,
 ) -> None:
     chance = random.Random(f"{kind} {language} {number}")
-    moment = chance.uniform(0, 1.1 * durations[kind, language])
+    event = EVENTS[kind] if number % 2 else None
+    moment = chance.uniform(0, SHORTLY if event else 1.1 * durations[kind, language])
     session_id = f"killed-{kind}-{language}-{number}"
     other = OTHER[language]
     if kind == "open":
@@ -153,7 +165,7 @@ def test_nothing_that_was_reported_saved_is_lost_to_a_kill(
         return
     case = Case(world, session_id)
     case.prepare(kind, language)
-    reported = case.kill(spares.take(language), kind, moment)
+    reported = case.kill(spares.take(language), kind, moment, event)
     versions = rows_of(world, session_id)
     if not versions:
         assert kind == "start"
