@@ -1,0 +1,74 @@
+"""A web search that waits for approval in one language runs in the other."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from timestep.testing import ModelServer
+from timestep.testing.node import node_command
+
+HERE = Path(__file__).parent / "web_search"
+COMMANDS = {
+    "python": (sys.executable, str(HERE / "searcher.py")),
+    "typescript": (node_command(), str(HERE / "searcher.ts")),
+}
+ARGUMENTS = {
+    "query": "tides Saint-Malo",
+    "user_location": None,
+    "filters": {"allowed_domains": ["shom.fr"]},
+    "search_context_size": "low",
+}
+TIDES = {"title": "Tides", "url": "https://shom.fr/tides", "description": "High at noon."}
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader"),
+    [("python", "typescript"), ("typescript", "python"), ("python", "python")],
+)
+def test_a_search_that_waits_in_one_language_runs_in_the_other(
+    writer: str, reader: str, empty_database_url: str
+) -> None:
+    with ModelServer() as server:
+        script = f"{writer}_{reader}"
+        call = {"type": "function_call", "name": "web_search", "arguments": ARGUMENTS}
+        answer = {"type": "message", "text": "At noon."}
+        server.script(
+            script, [{"output": [call]}, {"search": {"web": [TIDES]}}, {"output": [answer]}]
+        )
+        environment = {
+            **os.environ,
+            "PG_CONNECTION_URI": empty_database_url,
+            "OPENAI_BASE_URL": server.url,
+            "OPENAI_API_KEY": server.api_key(script),
+            "OPENAI_AGENTS_DISABLE_TRACING": "1",
+            "FIRECRAWL_API_URL": server.firecrawl_url,
+            "FIRECRAWL_API_KEY": server.api_key(script),
+        }
+        assert _run(writer, "pause", script, environment) == "1"
+        assert not any("/search" in entry["path"] for entry in server.requests(script))
+        assert _run(reader, "resume", script, environment) == "At noon."
+        _, search, answered = server.requests(script)
+    asked = json.loads(search["body"])
+    assert (asked["query"], asked["limit"], asked["includeDomains"]) == (
+        ARGUMENTS["query"],
+        5,
+        ["shom.fr"],
+    )
+    output = json.loads(answered["body"])["input"][-1]["output"]
+    assert "High at noon." in output
+
+
+def _run(language: str, step: str, session_id: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [*COMMANDS[language], step, session_id],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
