@@ -31,13 +31,12 @@ def main() -> None:
             }
             asyncio.run(saved_runs.figures(server))
             asyncio.run(sessions.figures(server, url))
-            _typescript("figures.ts")
+            _typescript()
             processes.figures(server_url, folder)
 
 
-def _typescript(program: str) -> None:
-    command = ["node", "--disable-warning=ExperimentalWarning", str(HERE / program)]
-    subprocess.run([*command, *sys.argv[1:]], check=True, timeout=900)
+def _typescript() -> None:
+    subprocess.run(["node", str(HERE / "run.ts"), *sys.argv[1:]], check=True, timeout=900)
 
 
 if __name__ == "__main__":
