@@ -18,14 +18,26 @@ export type Agents = Map<string, AnyAgent>;
  * @throws NotPortableError when two agents have the same name.
  */
 export async function findAgents(run: Run, root: AnyAgent): Promise<Agents> {
-  const found: Agents = new Map();
-  for (const name of namesIn(run)) {
-    const agent = await findAgent(root, name);
-    if (!agent) throw missingAgent(name, root);
+  const found = await findByIdentity(run, root);
+  for (const name of found.keys()) {
     if (await findAgent(root, `${name}#2`)) {
       throw new NotPortableError(`Two agents have the name "${name}": give every agent its own.`);
     }
-    found.set(name, agent);
+  }
+  return found;
+}
+
+/**
+ * The same for a run that names its agents as the SDK tells them apart, which two of one name may be.
+ *
+ * @throws AgentMismatchError when one is missing; the message says which are there.
+ */
+export async function findByIdentity(run: Run, root: AnyAgent): Promise<Agents> {
+  const found: Agents = new Map();
+  for (const identity of namesIn(run)) {
+    const agent = await findAgent(root, identity);
+    if (!agent) throw missingAgent(identity, root);
+    found.set(identity, agent);
   }
   return found;
 }
@@ -107,6 +119,7 @@ function handoffGraph(root: AnyAgent): AnyAgent[] {
  * tools, and it says so when it reads a run that waits for a call of that agent.
  */
 async function findAgent(root: AnyAgent, identity: string): Promise<AnyAgent | undefined> {
+  if (identity === root.name) return root; // of those with its name it is always the first
   const waiting = {
     type: 'tool_approval_item',
     rawItem: { type: 'function_call', callId: 'call', name: 'tool', arguments: '{}' },

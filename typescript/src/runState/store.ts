@@ -273,8 +273,8 @@ export class RunStateStore {
       `select version, status, writer_language, not_portable_reason, native_schema_version,
           case when writer_language = 'typescript' then native end as native,
           case when writer_language <> 'typescript' then envelope end as envelope
-        from timestep.run_states where session_id = $1 and version = coalesce($2,
-          (select max(version) from timestep.run_states where session_id = $1))`,
+        from timestep.run_states where session_id = $1 and version = coalesce($2, version)
+        order by version desc limit 1`,
       [this.sessionId, version ?? null],
       { repeatable: true },
     );
