@@ -20,19 +20,22 @@ from timestep.testing import ModelServer
 
 def main() -> None:
     """Print every figure that the command line asks for."""
-    with embedded_server() as (server_url, folder), ModelServer() as server:
-        with new_database(server_url) as url:
-            os.environ |= {
-                "PG_CONNECTION_URI": url,
-                "OPENAI_BASE_URL": server.url,
-                "OPENAI_API_KEY": server.api_key("bench"),
-                "OPENAI_AGENTS_DISABLE_TRACING": "1",
-                "TIMESTEP_BENCH_SERVER": server.origin,
-            }
-            asyncio.run(saved_runs.figures(server))
-            asyncio.run(sessions.figures(server, url))
-            _typescript()
-            processes.figures(server_url, folder)
+    with (
+        embedded_server() as (server_url, folder),
+        ModelServer() as server,
+        new_database(server_url) as url,
+    ):
+        os.environ |= {
+            "PG_CONNECTION_URI": url,
+            "OPENAI_BASE_URL": server.url,
+            "OPENAI_API_KEY": server.api_key("bench"),
+            "OPENAI_AGENTS_DISABLE_TRACING": "1",
+            "TIMESTEP_BENCH_SERVER": server.origin,
+        }
+        asyncio.run(saved_runs.figures(server))
+        asyncio.run(sessions.figures(server, url))
+        _typescript()
+        processes.figures(server_url, folder)
 
 
 def _typescript() -> None:
