@@ -8,8 +8,6 @@ import pytest
 from .play import SCENARIOS, World
 from .processes import Driver, DriverProcess, PythonFork
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 SCENARIO = SCENARIOS["killed"]
 LOSING = {"StateConflictError", "RunStateNotFoundError"}
 

@@ -17,8 +17,6 @@ import pytest
 from .play import SCENARIOS, World, rows_of
 from .processes import Driver, DriverDiedError, DriverProcess, PythonFork
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 Json = dict[str, Any]
 OTHER = {"python": "typescript", "typescript": "python"}
 SCENARIO = SCENARIOS["killed"]

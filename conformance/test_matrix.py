@@ -26,12 +26,6 @@ BY_CHANCE = {"document_parallel_usage"}
 STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 
 
-def scenarios(*names: str) -> Any:
-    """Parametrize a test; what is known of a scenario stays in one process of pytest."""
-    each = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
-    return pytest.mark.parametrize("name", each)
-
-
 Alone = Callable[..., Play]
 
 
@@ -42,7 +36,7 @@ def alone(world: World) -> Alone:
 
 
 @STREAMED
-@scenarios(*SCENARIOS)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_both_languages_alone_do_the_same(alone: Alone, name: str, stream: bool) -> None:
     python, typescript = (alone(name, letter, stream=stream) for letter in "PJ")
     assert len(python.requests) == len(SCENARIOS[name]["model"]) == len(typescript.requests)
@@ -54,7 +48,7 @@ def test_both_languages_alone_do_the_same(alone: Alone, name: str, stream: bool)
 
 @STREAMED
 @pytest.mark.parametrize("order", ["PJ", "JP"])
-@scenarios(*SCENARIOS)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_a_run_that_changes_language_is_the_run_that_does_not(
     world: World, alone: Alone, name: str, order: str, stream: bool
 ) -> None:
@@ -64,7 +58,7 @@ def test_a_run_that_changes_language_is_the_run_that_does_not(
 
 
 @pytest.mark.parametrize("order", ["PJ", "JP"])
-@scenarios(*(name for name in SCENARIOS if "fails" not in SCENARIOS[name]))
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if "fails" not in SCENARIOS[name]])
 def test_a_decision_that_was_saved_holds_in_the_other_language(
     world: World, alone: Alone, name: str, order: str
 ) -> None:
@@ -75,7 +69,7 @@ def test_a_decision_that_was_saved_holds_in_the_other_language(
 
 @STREAMED
 @pytest.mark.parametrize("order", ORDERS)
-@scenarios(*CHAINS)
+@pytest.mark.parametrize("name", CHAINS)
 def test_a_run_that_changes_language_at_each_pause_is_the_run_that_does_not(
     world: World, alone: Alone, name: str, order: str, stream: bool
 ) -> None:
@@ -84,14 +78,13 @@ def test_a_run_that_changes_language_at_each_pause_is_the_run_that_does_not(
     same_outcome(played, alone(name, order[0], stream=stream), name)
 
 
-@scenarios(*SAVED_DIFFERENTLY)
+@pytest.mark.parametrize("name", SAVED_DIFFERENTLY)
 def test_no_scenario_is_known_to_be_saved_differently_without_need(alone: Alone, name: str) -> None:
     python, typescript = (alone(name, letter, stream=False) for letter in "PJ")
     with pytest.raises(pytest.fail.Exception):
         same_saved(typescript, python, name)
 
 
-@pytest.mark.xdist_group("known")
 @pytest.mark.parametrize("known", KNOWN, ids=[known.name for known in KNOWN])
 def test_no_known_difference_is_out_of_date(alone: Alone, known: Difference) -> None:
     kind = next(
