@@ -14,7 +14,7 @@ import atexit
 import logging
 import os
 import threading
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
@@ -42,19 +42,37 @@ async def open_database(connection_string: str | None = None) -> "Database":
         DatabaseUnavailableError: There is no PostgreSQL, or it refuses or does not answer.
         DatabaseTooNewError: A newer Timestep made a change that this one cannot work with.
     """
-    return await asyncio.to_thread(open_database_sync, connection_string)
+    return _opened(connection_string) or await asyncio.to_thread(
+        open_database_sync, connection_string
+    )
+
+
+def _opened(connection_string: str | None) -> "Database | None":
+    """Return the database if it is open already, without waiting for one that is being opened."""
+    if not _lock.acquire(blocking=False):
+        return None
+    try:
+        return _use_shared(_key(configured(connection_string)))
+    finally:
+        _lock.release()
 
 
 def open_database_sync(connection_string: str | None = None) -> "Database":
     """Return the database as open_database() does, from a thread."""
     choice = configured(connection_string)
-    key = choice.address.url if choice else _key_of_search()
+    key = _key(choice)
     with _lock:
-        shared = _open.get(key)
-        if shared is None:
-            shared = _open[key] = _Shared(key, choice or find())
-        shared.users += 1
-        return Database(shared)
+        if key not in _open:
+            _open[key] = _Shared(key, choice or find())
+        return cast("Database", _use_shared(key))
+
+
+def _use_shared(key: str) -> "Database | None":
+    shared = _open.get(key)
+    if shared is None:
+        return None
+    shared.users += 1
+    return Database(shared)
 
 
 class Database:
@@ -198,8 +216,10 @@ class _StatementLostError(DatabaseUnavailableError):
     """The connection broke with a statement under way."""
 
 
-def _key_of_search() -> str:
-    """Return what a search for a database depends on: the same settings find the same one."""
+def _key(choice: Choice | None) -> str:
+    """Return what leads to a database: its address, or the settings that a search depends on."""
+    if choice:
+        return choice.address.url
     return repr(
         (
             settings.data_folder(),
