@@ -22,21 +22,32 @@ async function speed(database: pg.Pool) {
   const runner = new Runner({ modelProvider: new OpenAIProvider() });
   const plain: Run = (session) => runner.run(agent, 'Hello', { session });
   const ours: Run = (session) => runAgent(agent, 'Hello', session);
-  const times = { plain: [] as number[], ours: [] as number[] };
+  const times = { plain: [] as number[][], ours: [] as number[][] };
   for (let round = 0; round < ROUNDS; round += 1) {
     times.plain.push(await converse(plain, await PlainSession.create(database)));
     times.ours.push(await converse(ours, new Session()));
   }
-  const slower = Math.min(...times.ours) / Math.min(...times.plain);
+  const slower = fastest(times.ours) / fastest(times.plain);
   show(`typescript runAgent with Session, ${RUNS} runs`, slower, 1);
 }
 
-async function converse(run: Run, session: SessionProtocol): Promise<number> {
+/** How long a conversation takes of which each run is the fastest of all rounds. */
+function fastest(rounds: number[][]): number {
+  const [first = []] = rounds;
+  const runs = first.map((_, run) => Math.min(...rounds.map((times) => times[run] ?? Infinity)));
+  return runs.reduce((sum, time) => sum + time, 0);
+}
+
+async function converse(run: Run, session: SessionProtocol): Promise<number[]> {
   await script(Array(RUNS + 1).fill(done));
   await run(session);
-  const begun = performance.now();
-  for (let n = 0; n < RUNS; n += 1) await run(session);
-  return performance.now() - begun;
+  const times: number[] = [];
+  for (let n = 0; n < RUNS; n += 1) {
+    const begun = performance.now();
+    await run(session);
+    times.push(performance.now() - begun);
+  }
+  return times;
 }
 
 /** Compare what the tenth and the last ten runs of a conversation write. */
