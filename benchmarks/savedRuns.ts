@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { agent, paused } from './agentsAndScripts.ts';
 import { ratio, show, wanted } from './figures.ts';
 
-const ROUNDS = { 10: 300, 100: 30, 1000: 3 }; // by the number of items
+const ROUNDS = { 10: 300, 100: 30, 1000: 5 }; // by the number of items
 
 type State = Awaited<ReturnType<typeof paused>>;
 
