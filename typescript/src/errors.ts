@@ -8,7 +8,11 @@
  * ├── RunStateNotFoundError       nothing is saved for this session
  * ├── StateConflictError          another process resumed or saved this run state first
  * ├── NotPortableError            this run cannot be continued in the other language
- * └── AgentMismatchError          the agent or tool that a saved run needs is missing or changed
+ * ├── AgentMismatchError          the agent or tool that a saved run needs is missing or changed
+ * ├── RunOwnershipLostError       another process executes this durable run now, or it was ended
+ * ├── ApprovalConflictError       somebody else decided first, or the approval has expired
+ * ├── ArgumentsChangedError       a call's arguments are not those that were approved
+ * └── NotDurableError             this run holds something that cannot be recorded or recovered
  *
  * Errors of the OpenAI Agents SDK and of the model clients pass through unchanged.
  */
@@ -41,3 +45,15 @@ export class NotPortableError extends TimestepError {}
 
 /** An agent or tool that the saved run needs is missing, or its arguments have changed. */
 export class AgentMismatchError extends TimestepError {}
+
+/** Another process executes this durable run now, or it was ended; this one stops. */
+export class RunOwnershipLostError extends TimestepError {}
+
+/** The approval was decided on before, or it has expired; nothing was changed. */
+export class ApprovalConflictError extends TimestepError {}
+
+/** The arguments of a call are not those that were approved; the tool was not called. */
+export class ArgumentsChangedError extends TimestepError {}
+
+/** The run holds something that cannot be recorded or recovered, so it is refused. */
+export class NotDurableError extends TimestepError {}
