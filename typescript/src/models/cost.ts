@@ -39,12 +39,28 @@ export function price(provider: string, model: string, tokens: PricedTokens): Pr
     output_tokens: tokens.outputTokens,
     cache_read_tokens: tokens.cachedTokens ?? 0,
   };
-  const found = calcPrice(usage, model, { providerId: provider });
+  const found = isPossible(usage) ? calcPrice(usage, model, { providerId: provider }) : null;
   return { amount: found ? found.total_price.toFixed(9) : null, table };
 }
 
+/** The price table refuses counts that no call can have. */
+function isPossible(usage: { input_tokens: number; cache_read_tokens: number }): boolean {
+  const counts = Object.values(usage);
+  return (
+    counts.every((count) => Number.isFinite(count) && count >= 0) &&
+    usage.cache_read_tokens <= usage.input_tokens
+  );
+}
+
+let version: string | undefined;
+
 /** The package tells its version only in its package.json, which it does not export. */
 function installedVersion(): string {
+  version ??= readVersion();
+  return version;
+}
+
+function readVersion(): string {
   const entry = createRequire(import.meta.url).resolve('@pydantic/genai-prices');
   const manifest = JSON.parse(readFileSync(join(entry, '../../package.json'), 'utf8'));
   return manifest.version;

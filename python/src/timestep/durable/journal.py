@@ -18,8 +18,9 @@ from timestep import documents
 from timestep.database import Database
 from timestep.durable.sql import calling
 from timestep.errors import DatabaseUnavailableError, NotDurableError, RunOwnershipLostError
+from timestep.models.cost import Price
 
-_RECORD = calling("record_step_v1", 15)
+_RECORD = calling("record_step_v2", 17)
 _BEGIN = calling("begin_step_v1", 8)
 
 
@@ -36,6 +37,7 @@ class Step:
     arguments: str | None = None
     body: dict[str, Any] | None = None
     tokens: tuple[int | None, int | None, int | None] = (None, None, None)
+    cost: Price | None = None
     language: str = "python"
     segment: int = 0
 
@@ -162,10 +164,12 @@ class Journal:
                 *step.tokens,
                 "python",
                 started_at,
+                step.cost and step.cost.amount,
+                step.cost and step.cost.table,
                 repeatable=True,
             )
         )
-        if not rows[0]["record_step_v1"]:
+        if not rows[0]["record_step_v2"]:
             raise self.ownership_lost()
 
     async def _write(

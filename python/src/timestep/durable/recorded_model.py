@@ -14,6 +14,7 @@ from openai.types.responses import (
 )
 from pydantic import TypeAdapter, ValidationError
 
+from timestep.durable.call_cost import call_cost
 from timestep.durable.journal import Step, now
 from timestep.durable.loop import Loop, current_loop
 from timestep.durable.rate_limit import paced
@@ -86,7 +87,7 @@ class RecordedModel(Model):
         except BaseException:
             loop.journal.forget_question(key)
             raise
-        await _record(loop, self.recorded_name, response, started)
+        await self._record(loop, response, started)
         return response
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -110,10 +111,26 @@ class RecordedModel(Model):
                     if isinstance(event, ResponseCompletedEvent):
                         response = _streamed_response(event.response, finished)
                         call.used(response.usage)
-                        await _record(loop, self.recorded_name, response, started)
+                        await self._record(loop, response, started)
                     yield event
         finally:
             loop.journal.forget_question(key)
+
+    async def _record(self, loop: Loop, response: ModelResponse, started: datetime) -> None:
+        usage = response.usage
+        await loop.journal.record(
+            Step(
+                key=loop.next_model_key(),
+                kind="model",
+                agent=loop.agent,
+                name=self.recorded_name,
+                body=_body(response),
+                tokens=(usage.input_tokens, usage.output_tokens, usage.total_tokens),
+                cost=call_cost(self.recorded_name, self.inner, usage),
+            ),
+            started,
+        )
+        loop.ordinal += 1
 
 
 def response_of(step: Step) -> ModelResponse:
@@ -132,22 +149,6 @@ def _recorded(loop: Loop) -> Step | None:
     if step is not None:
         loop.ordinal += 1
     return step
-
-
-async def _record(loop: Loop, name: str, response: ModelResponse, started: datetime) -> None:
-    usage = response.usage
-    await loop.journal.record(
-        Step(
-            key=loop.next_model_key(),
-            kind="model",
-            agent=loop.agent,
-            name=name,
-            body=_body(response),
-            tokens=(usage.input_tokens, usage.output_tokens, usage.total_tokens),
-        ),
-        started,
-    )
-    loop.ordinal += 1
 
 
 def _body(response: ModelResponse) -> dict[str, Any]:

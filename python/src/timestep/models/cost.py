@@ -46,6 +46,6 @@ def price(
     )
     try:
         found = genai_prices.calc_price(usage, model, provider_id=provider)
-    except LookupError:
+    except (LookupError, ValueError):  # ValueError: counts that cannot be, such as below zero
         return Price(None, table)
     return Price(found.total_price.quantize(_SCALE, ROUND_HALF_UP), table)
