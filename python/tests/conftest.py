@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 from hypothesis import settings
+from support.models import model_server
 from support.postgres import (
     anyio_backend,
     database_url,
@@ -9,12 +10,15 @@ from support.postgres import (
     no_database_by_accident,
     postgres_server,
 )
+from support.refunds import model
 
 __all__ = [
     "anyio_backend",
     "database_url",
     "empty_database_url",
     "migrated_template",
+    "model",
+    "model_server",
     "no_database_by_accident",
     "postgres_server",
 ]

@@ -3,13 +3,11 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
-from agents import Agent, RunState, function_tool
-from support.models import close_default_provider
+from agents import Agent, RunState, UserError, function_tool
 from support.postgres import execute
 from support.refunds import ASK, DONE, Refunds, turn
 from timestep import (
@@ -23,26 +21,7 @@ from timestep import (
 )
 from timestep.testing import ModelServer
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-async def model(
-    server: ModelServer, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[ModelServer]:
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    monkeypatch.setenv("OPENAI_API_KEY", server.api_key("refunds"))
-    monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
-    monkeypatch.setenv("PG_CONNECTION_URI", database_url)
-    server.script("refunds", [turn(ASK), turn(DONE)])
-    yield server
-    await close_default_provider()
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("model")]
 
 
 async def paused(agent: Agent | None = None, **options: Any) -> Any:
@@ -143,6 +122,31 @@ async def test_the_row_tells_what_the_run_is_about(database_url: str) -> None:
         " total_tokens = input_tokens + output_tokens and total_tokens > 0"
         " from timestep.run_states",
     ) == [("saved", "interrupted", "assistant", 1, 1, "python", True)]
+
+
+async def test_a_call_that_waits_in_two_runs_is_saved_undecided_and_never_approved(
+    model: ModelServer, database_url: str
+) -> None:
+    refunds = Refunds()
+    helper = refunds.agent().as_tool("ask_assistant", "Ask for a refund")
+    desk = Agent(name="desk", model="gpt-4.1", tools=[helper])
+    ask = {"type": "function_call", "name": "ask_assistant", "arguments": {"input": "4711"}}
+    twin = turn({**ASK, "call_id": "call_1"})
+    model.script("refunds", [turn(ask, ask), twin, twin])
+    store = RunStateStore(desk, "s-1")
+
+    await store.save(await paused(desk))
+    loaded = await store.load()
+
+    statuses = "select arguments, status from timestep.approvals"
+    assert execute(database_url, statuses) == [('{"order":"4711"}', "pending")] * 2
+    for interruption in loaded.get_interruptions():
+        with pytest.raises(UserError, match="unique call IDs"):
+            loaded.approve(interruption)
+    with pytest.raises(UserError, match="unique call IDs"):
+        await run_agent(desk, loaded)
+    assert refunds.done == []
+    assert len((await store.load()).get_interruptions()) == 2
 
 
 async def test_a_run_whose_tool_is_gone_is_not_loaded() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from agents import (
     output_guardrail,
 )
 from openai import BadRequestError
-from support.models import close_default_provider
 from support.postgres import execute
 from support.refunds import ASK, BROKEN, DONE, NOTE, NOTE_AGAIN, Refunds, turn
 from support.waiting import until
@@ -33,26 +31,8 @@ from timestep import (
 from timestep.run_state import claim
 from timestep.testing import ModelServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("model")]
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-async def model(
-    server: ModelServer, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[ModelServer]:
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    monkeypatch.setenv("OPENAI_API_KEY", server.api_key("refunds"))
-    monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
-    monkeypatch.setenv("PG_CONNECTION_URI", database_url)
-    yield server
-    await close_default_provider()
 
 
 async def paused(refunds: Refunds, *, stream: bool = False) -> tuple[Session, RunStateStore]:

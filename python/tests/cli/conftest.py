@@ -1,5 +1,5 @@
 """What the tests of commands share."""
 
-from support.durable import company, model_server, workers
+from support.durable import company, workers
 
-__all__ = ["company", "model_server", "workers"]
+__all__ = ["company", "workers"]

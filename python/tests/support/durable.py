@@ -104,13 +104,6 @@ def answer_of(process: Child, *, seconds: float = 60) -> Any:
 
 
 @pytest.fixture(scope="session")
-def model_server() -> Iterator[ModelServer]:
-    """One scripted model server for all tests; each has a script of its own."""
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def workers() -> Iterator[ForkServer]:
     """What worker processes are started by."""
     with ForkServer(WORKER) as server:

@@ -24,6 +24,7 @@ _FOREIGN = (
 
 @pytest.fixture(scope="session")
 def model_server() -> Iterator[ModelServer]:
+    """One scripted model server for all tests; each has a script of its own."""
     with ModelServer() as server:
         yield server
 

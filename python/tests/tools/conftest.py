@@ -1,3 +1,3 @@
-from support.models import model_server, no_keys
+from support.models import no_keys
 
-__all__ = ["model_server", "no_keys"]
+__all__ = ["no_keys"]

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from agents import RunState
+from agents import RunState, UserError
 from agents.agent_tool_state import peek_agent_tool_run_result
 from agents.items import ToolApprovalItem
 
@@ -41,7 +41,10 @@ class PendingApproval:
 
 
 def pending_approvals(state: RunState[Any, Any]) -> list[PendingApproval]:
-    """Return the calls that the run waits for, those of agents as tools included."""
+    """Return the calls that the run waits for, those of agents as tools included.
+
+    Of calls that the SDK cannot tell apart it takes no decision; they are undecided.
+    """
     items = state.get_interruptions()
     if _is_undecided(state):
         return [_pending_approval(item, None, None) for item in items]
@@ -108,7 +111,10 @@ def _decision_on(
 ) -> tuple[Decision | None, str | None]:
     raw = raw_of(item)
     call_id = call_id_of(raw)
-    nested = state._find_nested_approval_state(item)
+    try:
+        nested = state._find_nested_approval_state(item)
+    except UserError:  # the same call in two runs: the SDK refuses to decide on it
+        return None, None
     owner, owned = nested or (state, item)
     context = owner._context
     if context is None or call_id is None:
