@@ -1,21 +1,8 @@
-"""Does what a line of JSON says, in Python, and answers with lines of JSON. driver.ts is the same.
-
-A command is {"id", "do", …}. What happens on the way comes as {"id", "event", …}; the last line
-is {"id", "result"} or {"id", "error": {"name", "message"}}. Commands run side by side.
-
-`driver.py --fork` is a parent for many drivers: each line names two pipes, from which a new process
-of its own reads commands and to which it writes answers. Nothing is imported twice, so
-that a test may start and kill a hundred of them.
-"""
+"""Starts, decides and resumes runs of scenarios, in Python. driver.ts is the same."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import timestep
 from agents import (
@@ -25,21 +12,21 @@ from agents import (
     set_trace_processors,
 )
 from agents.mcp import MCPServerStdio
-from scenario import Json, build_agents, build_context, local_mcp_servers, serializers
 from timestep import RunStateStore, Session, run_agent
 
+from .scenario import Json, build_agents, build_context, local_mcp_servers, serializers
+from .serving import Command, Tell, fork_when_asked, serve
+
 State = RunState[Any, Any]
-Tell = Callable[[Json], None]
 
 
 class Driver:
     """Runs commands until its input ends."""
 
-    def __init__(self, answers: IO[str]) -> None:
-        self._answers = answers
+    def __init__(self) -> None:
         self._open_servers = AsyncExitStack()
         self._mcp_servers: dict[str, MCPServerStdio] = {}
-        self._commands: dict[str, Callable[[Json, Tell], Awaitable[Any]]] = {
+        self._commands: dict[str, Command] = {
             "start": self.start,
             "decide": self.decide,
             "resume": self.resume,
@@ -48,16 +35,9 @@ class Driver:
             "names": self.names,
         }
 
-    async def serve(self, commands: IO[str]) -> None:
-        running: set[asyncio.Task[None]] = set()
-        self._say({"event": "ready", "pid": os.getpid()})
+    async def serve(self) -> None:
         async with self._open_servers:
-            while line := await asyncio.to_thread(commands.readline):
-                command = json.loads(line)
-                await self._connect(command)
-                task = asyncio.create_task(self._answer(command))
-                running.add(task)
-                task.add_done_callback(running.discard)
+            await serve(self._commands, self._connect)
 
     async def start(self, command: Json, tell: Tell) -> Json:
         """Run the scenario from its input; save it if it pauses."""
@@ -150,19 +130,6 @@ class Driver:
             if name not in self._mcp_servers:
                 self._mcp_servers[name] = await self._open_servers.enter_async_context(server)
 
-    async def _answer(self, command: Json) -> None:
-        def tell(event: Json) -> None:
-            self._say({"id": command["id"], **event})
-
-        try:
-            tell({"result": await self._commands[command["do"]](command, tell)})
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            tell({"error": {"name": type(error).__name__, "message": str(error)}})
-
-    def _say(self, line: Json) -> None:
-        self._answers.write(json.dumps(line) + "\n")
-        self._answers.flush()
-
 
 def _run_config(scenario: Json) -> RunConfig:
     trace: Json | None = scenario.get("trace")
@@ -227,28 +194,7 @@ def _call_id(raw: Any) -> str:
     return fields.get("call_id") or fields["id"]
 
 
-def main() -> None:
-    set_trace_processors([])
-    if "--fork" in sys.argv:
-        _fork_drivers()
-    asyncio.run(Driver(sys.stdout).serve(sys.stdin))
-
-
-def _fork_drivers() -> None:
-    """Return in each new process, with the pipes that its line named as standard streams."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    sys.stdout.write('{"event": "ready"}\n')
-    sys.stdout.flush()
-    named = open(sys.stdin.fileno(), "rb", buffering=0)  # noqa: SIM115, PTH123 - a child reads none
-    while line := named.readline():
-        if os.fork():
-            continue
-        pipes = json.loads(line)
-        sys.stdin = open(pipes["commands"])  # noqa: SIM115, PTH123 - until the process ends
-        sys.stdout = open(pipes["answers"], "w")  # noqa: SIM115, PTH123
-        return
-    sys.exit()
-
-
 if __name__ == "__main__":
-    main()
+    set_trace_processors([])
+    fork_when_asked()
+    asyncio.run(Driver().serve())

@@ -1,12 +1,6 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: scenarios are JSON that only the SDK looks into
-/**
- * Does what a line of JSON says, in TypeScript, and answers with lines of JSON. driver.py is the same.
- *
- * A command is {"id", "do", …}. What happens on the way comes as {"id", "event", …}; the last line
- * is {"id", "result"} or {"id", "error": {"name", "message"}}. Commands run side by side.
- */
+/** Starts, decides and resumes runs of scenarios, in TypeScript. driver.py is the same. */
 
-import { createInterface } from 'node:readline';
 import { OpenAIProvider, type RunState, setTraceProcessors } from '@openai/agents';
 import * as timestep from '@timestep-ai/timestep';
 import { RunStateStore, runAgent, Session } from '@timestep-ai/timestep';
@@ -17,13 +11,13 @@ import {
   localMcpServers,
   type McpServers,
 } from './scenario.ts';
+import { type Command, serve, type Tell } from './serving.ts';
 
-type Tell = (event: Json) => void;
 type State = RunState<any, any>;
 
 const mcpServers: McpServers = new Map();
 
-const COMMANDS: Record<string, (command: Json, tell: Tell) => Promise<unknown>> = {
+const COMMANDS: Record<string, Command> = {
   start,
   decide,
   resume,
@@ -195,28 +189,7 @@ async function connect(command: Json): Promise<void> {
   }
 }
 
-async function answer(command: Json): Promise<void> {
-  const tell = (event: Json) => say({ id: command.id, ...event });
-  try {
-    tell({ result: await COMMANDS[command.do]?.(command, tell) });
-  } catch (error: any) {
-    tell({ error: { name: error.constructor.name, message: error.message } });
-  }
-}
-
-function say(line: Json): void {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
 setTraceProcessors([]);
-say({ event: 'ready', pid: process.pid });
-const running = new Set<Promise<void>>();
-for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line);
-  await connect(command);
-  const task = answer(command).finally(() => running.delete(task));
-  running.add(task);
-}
-await Promise.all(running);
+await serve(COMMANDS, connect);
 await Promise.all([...mcpServers.values()].map((server) => server.close()));
 process.exit();

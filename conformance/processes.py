@@ -133,14 +133,8 @@ class Driver:
 class DriverProcess(Driver):
     """A driver that was started as a program."""
 
-    def __init__(self, language: str, *options: str) -> None:
-        self._process = subprocess.Popen(
-            [*COMMANDS[language](), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHON": sys.executable, "OPENAI_API_KEY": "unused"},
-        )
+    def __init__(self, language: str, program: str = "driver") -> None:
+        self._process = _started(COMMANDS[language](program))
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         _ready(self._process.stdout)
@@ -154,14 +148,8 @@ class DriverProcess(Driver):
 class PythonFork:
     """A Python process that has imported everything and makes drivers by copying itself."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [*COMMANDS["python"](), "--fork"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OPENAI_API_KEY": "unused"},
-        )
+    def __init__(self, program: str = "driver") -> None:
+        self._process = _started([*COMMANDS["python"](program), "--fork"])
         assert self._process.stdout is not None
         _ready(self._process.stdout)
 
@@ -174,7 +162,7 @@ class PythonFork:
             self._process.stdin.write(json.dumps(pipes) + "\n")
             self._process.stdin.flush()
             commands = open(pipes["commands"], "w")  # noqa: SIM115, PTH123 - closed by the driver
-            answers = open(pipes["answers"])  # noqa: SIM115, PTH123
+            answers = open(pipes["answers"])  # noqa: SIM115, PTH123 - closed by the driver
         return Driver(_ready(answers)["pid"], commands, answers)
 
     def close(self) -> None:
@@ -191,10 +179,30 @@ class PythonFork:
         self.close()
 
 
-COMMANDS: dict[str, Callable[[], list[str]]] = {
-    "python": lambda: [sys.executable, str(FOLDER / "driver.py")],
-    "typescript": lambda: [node_command(), str(FOLDER / "driver.ts")],
+# A program lies in this folder in both languages, or in one below: "driver", "durable/worker".
+COMMANDS: dict[str, Callable[[str], list[str]]] = {
+    "python": lambda program: [
+        sys.executable,
+        "-m",
+        f"{FOLDER.name}.{program.replace('/', '.')}",
+    ],
+    "typescript": lambda program: [node_command(), str(FOLDER / f"{program}.ts")],
 }
+
+
+def _started(command: list[str]) -> "subprocess.Popen[str]":
+    variables = {
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(FOLDER.parent),
+        "OPENAI_API_KEY": "unused",
+    }
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
 
 
 def _ready(answers: IO[str]) -> Json:
