@@ -1,6 +1,6 @@
 /** RunStateStore: versions, what is loaded, what is refused. */
 
-import { Agent, hostedMcpTool, tool } from '@openai/agents';
+import { Agent, hostedMcpTool, tool, UserError } from '@openai/agents';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import {
@@ -112,6 +112,31 @@ test('the approval that is asked for is a row', async () => {
       status: 'pending',
     },
   ]);
+});
+
+test('a call that waits in two runs is saved, and never approved for both', async () => {
+  const refunds = new Refunds();
+  const helper = refunds.agent.asTool({ toolName: 'ask_assistant', toolDescription: 'Ask' });
+  const desk = new Agent({ name: 'desk', model: 'gpt-4.1', tools: [helper] });
+  const ask = { type: 'function_call', name: 'ask_assistant', arguments: { input: '4711' } };
+  const twin = turn({ ...ASK, call_id: 'call_1' });
+  const done = turn(DONE);
+  const store = storeOf(desk as never);
+  await world.model.script('refunds', [turn(ask, ask), twin, twin, done, done, done]);
+  await store.save((await runAgent(desk, 'Refund 4711')).state);
+
+  const state = await store.load();
+  expect(await rows('select arguments, status from timestep.approvals')).toEqual(
+    Array(2).fill({ arguments: '{"order":"4711"}', status: 'pending' }),
+  );
+  state.approve(state.getInterruptions()[0] as never);
+  await expect(runAgent(desk, state)).rejects.toThrow(UserError);
+  expect(refunds.done).toEqual([]);
+
+  const always = await store.load();
+  always.approve(always.getInterruptions()[0] as never, { alwaysApprove: true });
+  expect((await runAgent(desk, always)).finalOutput).toBe('Done.');
+  expect(refunds.done).toEqual(['refund 4711', 'refund 4711']);
 });
 
 test('a run whose tool is gone is not loaded', async () => {

@@ -1,6 +1,7 @@
 /** What a run waits for, as rows that people and programs decide on. */
 
-import { approvalsOf, callIdOf, decisionOn } from './decisions.ts';
+import { UserError } from '@openai/agents';
+import { approvalsOf, callIdOf, decisionOn, isAbout } from './decisions.ts';
 import { toWireItem, type WireItem } from './items.ts';
 import { type AnyRunState, type NativeState, nativeDocument } from './native.ts';
 import type { Approval } from './record.ts';
@@ -41,6 +42,31 @@ export function pendingApprovals(
       message: decision?.message ?? null,
     };
   });
+}
+
+/**
+ * Refuses to resume where the approval of one call would reach another: the SDK keeps the decisions of
+ * all runs in one place, by agent, tool and id of the call, and two nested runs may wait for the same.
+ *
+ * @throws UserError as the Python SDK does where it cannot tell calls apart.
+ */
+export function refuseSharedApprovals(native: NativeState): void {
+  const waiting = native.currentStep?.data?.interruptions ?? [];
+  const calls = waiting.map(({ rawItem, agent }) => ({ raw: toWireItem(rawItem as never), agent }));
+  for (const approval of approvalsOf(native.context)) {
+    const { scope, decision, call_id, agent = 'an agent' } = approval;
+    if (scope !== 'call' || decision !== 'approved') continue;
+    const reached = calls.filter(
+      (call) => callIdOf(call.raw) === call_id && isAbout(approval, call.raw, call.agent?.name),
+    );
+    if (reached.length > 1) {
+      throw new UserError(
+        `Cannot resume: ${reached.length} calls of ${agent} wait under one id, ${call_id}, so that ` +
+          'approving one approves the others. Reject them, or start anew with a model that gives ' +
+          'every call an id of its own.',
+      );
+    }
+  }
 }
 
 function kindOf({ type }: WireItem): Approval['kind'] {

@@ -6,7 +6,7 @@ import { type Database, openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError, NotPortableError, RunStateNotFoundError } from '../errors.ts';
 import { warn } from '../logger.ts';
-import { type PendingApproval, pendingApprovals } from './approvals.ts';
+import { type PendingApproval, pendingApprovals, refuseSharedApprovals } from './approvals.ts';
 import { Claim, conflict } from './claim.ts';
 import { fromEnvelope } from './fromEnvelope.ts';
 import type { AnyAgent, AnyRunState, ContextSerializer } from './native.ts';
@@ -167,12 +167,15 @@ export class RunStateStore {
    * Claim the version that the state is and note the decisions taken on it.
    *
    * @throws StateConflictError when it cannot be resumed (any more).
+   * @throws UserError when an approval would reach another call.
    * @internal
    */
   async claim(saved: SavedVersion, state: AnyRunState): Promise<SavedVersion> {
+    const document = this.#document(state);
+    refuseSharedApprovals(document);
     const database = await this.#open();
     const claim = await Claim.take(database, saved.sessionId, saved.version);
-    const decided = pendingApprovals(state, this.#document(state))
+    const decided = pendingApprovals(state, document)
       .map((approval, index) => ({ ...approval, position: index + 1 }))
       .filter(({ decision }) => decision !== null);
     await database.query(
