@@ -122,6 +122,20 @@ async def slow(context: RunContextWrapper[Any], seconds: float) -> str:
     return "slept"
 
 
+@durable_tool(at_most_once=True, when_unknown="ask")
+@function_tool
+async def pay(context: RunContextWrapper[Any], n: int) -> str:
+    done("pay", context, n)
+    return f"paid {n}"
+
+
+@durable_tool(at_most_once=True, when_unknown="ask")
+@function_tool(needs_approval=True)
+async def transfer(context: RunContextWrapper[Any], n: int) -> str:
+    done("transfer", context, n)
+    return f"transferred {n}"
+
+
 @function_tool(needs_approval=True)
 async def risky(context: RunContextWrapper[Any], n: int) -> str:
     done("risky", context, n)
@@ -129,7 +143,7 @@ async def risky(context: RunContextWrapper[Any], n: int) -> str:
 
 
 billing = Agent(name="billing", instructions="You do billing.", tools=[look, mail, refund])
-researcher = Agent(name="researcher", instructions="You research.", tools=[fetch, risky])
+researcher = Agent(name="researcher", instructions="You research.", tools=[fetch, risky, pay])
 triage = Agent(
     name="triage",
     instructions="You do triage.",
@@ -138,6 +152,8 @@ triage = Agent(
         mail,
         refund,
         slow,
+        pay,
+        transfer,
         researcher.as_tool(tool_name="research", tool_description="Finds out."),
     ],
     handoffs=[billing],
@@ -242,14 +258,23 @@ async def wait(*, workflow_id: str) -> dict[str, Any]:
     return answer(await RunHandle(workflow_id).get_result())
 
 
-async def by_state(*, workflow_id: str, reject: list[str] | None = None) -> dict[str, Any]:
+async def decide(*, workflow_id: str, **decision: Any) -> dict[str, Any]:
+    """Decide alike on all that a run waits for, once, and let it go on."""
+    for approval in await list_approvals(run_id=workflow_id):
+        await decide_approval(approval["approval_id"], **decision)
+    return answer(await (await resume_run(workflow_id)).get_result())
+
+
+async def by_state(
+    *, workflow_id: str, reject: list[str] | None = None, message: str | None = "No, thank you."
+) -> dict[str, Any]:
     """Decide on the state in memory and go on from it."""
     result = await RunHandle(workflow_id).get_result()
     while result.status == "interrupted":
         state = result.to_state()
         for item in state.get_interruptions():
             if item.call_id in (reject or []):
-                state.reject(item, rejection_message="No, thank you.")
+                state.reject(item, rejection_message=message)
             else:
                 state.approve(item)
         result = await run_agent_workflow(agent=triage, input_items=state)

@@ -8,6 +8,13 @@ from agents import RunConfig, RunState, TResponseInputItem
 
 from timestep import documents
 from timestep.durable.boundary import last_boundary
+from timestep.durable.unknown_outcome import (
+    OUTCOME_UNKNOWN,
+    REASON,
+    begun_calls,
+    close_rejected,
+    leave_undecided,
+)
 from timestep.errors import ApprovalConflictError
 from timestep.run_state.approvals import PendingApproval, pending_approvals
 from timestep.run_state.store import RunStateStore
@@ -26,6 +33,7 @@ class Decision:
     tool: str
     arguments_sha256: str
     arguments_used: str | None
+    reason: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -58,6 +66,7 @@ async def segment_start(
     run = rows[0]
     if journal.epoch > 1:
         await journal.read()
+        execution.agents.begun = begun_calls(journal).keys()
     if run["segment"] > 0:
         return await _after_pause(execution, run)
     options = cast("dict[str, Any]", documents.load(run["options"]))
@@ -75,6 +84,7 @@ async def _after_pause(execution: "Execution", run: dict[str, Any]) -> Beginning
     async with RunStateStore(agent, run["state_session_id"]) as store:
         state = await store.load(version=run["state_version"], context=_context(execution))
     await _decide(execution, state, run)
+    leave_undecided(execution, state)
     return Beginning(run_input=state, session_id=run["session_id"], added=run["session_items"])
 
 
@@ -85,7 +95,7 @@ def _context(execution: "Execution") -> Any:
 async def _decide(execution: "Execution", state: RunState[Any, Any], run: dict[str, Any]) -> None:
     execution.decisions = await decisions_of(execution)
     rows = await execution.journal.database.fetch(
-        "select status, message, always from timestep.approvals"
+        "select status, message, always, reason from timestep.approvals"
         " where session_id = %s and version = %s order by position",
         run["state_session_id"],
         run["state_version"],
@@ -93,7 +103,12 @@ async def _decide(execution: "Execution", state: RunState[Any, Any], run: dict[s
     )
     decided = zip(state.get_interruptions(), pending_approvals(state), rows, strict=True)
     for item, known, row in list(decided):
-        if known.decision is not None:
+        if row["reason"] == REASON and row["status"] in ("rejected", "expired"):
+            # that it expired, or the SDK's words, would read as if the tool had never been called
+            message = row["message"] if row["status"] == "rejected" else None
+            row["message"] = message or OUTCOME_UNKNOWN
+            await close_rejected(execution, known.call_id, row["message"])
+        elif known.decision is not None:
             continue
         if row["status"] == "approved":
             state.approve(item, always_approve=row["always"])
@@ -106,14 +121,18 @@ async def _decide(execution: "Execution", state: RunState[Any, Any], run: dict[s
 async def decisions_of(execution: "Execution") -> dict[str, Decision]:
     """Return what was approved in this run, by call id."""
     rows = await execution.journal.database.fetch(
-        "select call_id, tool, arguments_sha256, arguments_used from timestep.approvals"
-        " where run_id = %s and status = 'approved' and call_id is not null order by version",
+        "select distinct on (call_id) call_id, tool, arguments_sha256, arguments_used, reason,"
+        " status from timestep.approvals where run_id = %s and call_id is not null"
+        " and status <> 'superseded' order by call_id, created_at desc, version desc",
         execution.journal.run_id,
         repeatable=True,
     )
     return {
-        row["call_id"]: Decision(row["tool"], row["arguments_sha256"], row["arguments_used"])
+        row["call_id"]: Decision(
+            row["tool"], row["arguments_sha256"], row["arguments_used"], row["reason"]
+        )
         for row in rows
+        if row["status"] == "approved"
     }
 
 

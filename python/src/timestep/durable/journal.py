@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ from timestep.errors import DatabaseUnavailableError, NotDurableError, RunOwners
 from timestep.models.cost import Price
 
 _RECORD = calling("record_step_v2", 17)
-_BEGIN = calling("begin_step_v1", 8)
+_BEGIN = calling("begin_step_v2", 9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +120,13 @@ class Journal:
         """Allow the key to be asked for again: its call failed, or waits for a decision."""
         self._asked.discard(key)
 
-    async def begin(self, step: Step) -> bool:
+    async def begin(self, step: Step, *, again: bool = False) -> bool:
         """Note that a call is about to be made; False if it had been begun before.
+
+        Args:
+            step: The call.
+            again: A person allowed the call anew: one that an earlier segment had begun begins
+                again (False).
 
         Raises:
             RunOwnershipLostError: The run has another owner.
@@ -135,10 +141,15 @@ class Journal:
             _column(step.call_id),
             _column(step.arguments),
             "python",
+            again,
         )
-        if rows[0]["begin_step_v1"] == "lost":
+        if rows[0]["begin_step_v2"] == "lost":
             raise self.ownership_lost()
-        return rows[0]["begin_step_v1"] == "started"
+        return rows[0]["begin_step_v2"] == "started"
+
+    async def close_unknown(self, step: Step, told: str) -> None:
+        """End a call that was begun, and of which nobody knows whether it took effect."""
+        await self.record(dataclasses.replace(step, status="unknown", body={"output": told}))
 
     async def record(self, step: Step, started_at: datetime | None = None) -> None:
         """Write a step that has ended.

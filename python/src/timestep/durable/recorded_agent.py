@@ -7,7 +7,7 @@ own code inside a tool (`timestep.durable.recording_runner`).
 
 import copy
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -45,8 +45,13 @@ _HOSTED_NAMES = ("ToolSearchTool",)
 
 @dataclass
 class RecordedAgents:
-    """The recorded copies of agents, one for each."""
+    """The recorded copies of agents, one for each.
 
+    Attributes:
+        begun: The keys of calls that were begun before and have not ended.
+    """
+
+    begun: Collection[str] = ()
     _copies: dict[int, Agent[Any]] = field(default_factory=dict[int, Agent[Any]])
     # kept, since an id is only unique while its object lives
     _originals: list[Agent[Any]] = field(default_factory=list[Agent[Any]])
@@ -88,7 +93,7 @@ class RecordedAgents:
         if not isinstance(tool, FunctionTool):
             _refuse_local(agent, tool)
             return tool
-        recorded = recorded_tool(tool)
+        recorded = recorded_tool(tool, self.begun)
         if (inner := agent_of_tool(tool)) is not None:
             recorded._agent_instance = self.of(inner)  # noqa: SLF001 - how the SDK finds the agents of a saved run  # pyright: ignore[reportPrivateUsage]
         return recorded

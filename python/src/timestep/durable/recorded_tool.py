@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 from agents import (
@@ -20,18 +20,20 @@ from timestep import documents
 from timestep.durable.journal import Journal, Step, now, tool_key
 from timestep.durable.loop import Loop, current_frame, current_loop, frame_of_call
 from timestep.durable.recorded_model import response_of
-from timestep.durable.tools import is_at_most_once, set_idempotency_key
+from timestep.durable.tools import set_idempotency_key, when_unknown
+from timestep.durable.unknown_outcome import OUTCOME_UNKNOWN, asking, may_repeat
 from timestep.errors import ArgumentsChangedError
 
-OUTCOME_UNKNOWN = (
-    "The outcome of this call is unknown: the process that made it ended while the call was"
-    " running. It was not repeated. Find out whether it took effect before you try again."
-)
 _RECORDED = "_timestep_recorded"
 
 
-def recorded_tool(tool: FunctionTool) -> FunctionTool:
-    """Return the tool with its results recorded; the tool itself is left as it is."""
+def recorded_tool(tool: FunctionTool, begun: Collection[str] = ()) -> FunctionTool:
+    """Return the tool with its results recorded; the tool itself is left as it is.
+
+    Args:
+        tool: The tool.
+        begun: The keys of calls that were begun and have not ended (none).
+    """
     if is_recorded(tool):
         return tool
 
@@ -45,6 +47,8 @@ def recorded_tool(tool: FunctionTool) -> FunctionTool:
     recorded.on_invoke_tool = invoke
     # the call's own time limit is kept inside, so that running out of it is recorded too
     recorded.timeout_seconds = None
+    if begun and when_unknown(tool) == "ask":
+        recorded.needs_approval = asking(tool, begun)
     setattr(recorded, _RECORDED, tool)
     return recorded
 
@@ -83,9 +87,16 @@ class _Call:
             return _returned(step)
         edited = self._edited_arguments()
         self._prepare(edited)
-        if is_at_most_once(self.tool) and not await self.journal.begin(self._step()):
+        if when_unknown(self.tool) and not await self._begin(step):
             return await self._outcome_unknown()
         return await self._make(edited=edited is not None)
+
+    async def _begin(self, begun: Step | None) -> bool:
+        """Note that the call is about to be made; False if that must not happen."""
+        again = begun is not None and when_unknown(self.tool) == "ask"
+        return await self.journal.begin(
+            self._step(), again=again and may_repeat(self.loop.execution, cast("Step", begun))
+        )
 
     def _count_usage_inside(self) -> None:
         """Count what an agent that ran as this tool used: its loop does not run again."""
@@ -151,16 +162,15 @@ class _Call:
         return bool(agent_tool) and value is None and not self.frame.loops
 
     async def _outcome_unknown(self) -> str:
-        await self.journal.record(self._step("unknown", {"output": OUTCOME_UNKNOWN}))
+        await self.journal.close_unknown(self._step(), OUTCOME_UNKNOWN)
         return OUTCOME_UNKNOWN
 
-    def _step(self, status: str = "done", body: dict[str, Any] | None = None) -> Step:
+    def _step(self, body: dict[str, Any] | None = None) -> Step:
         return Step(
             key=self.key,
             kind="tool",
             agent=self.loop.agent,
             name=self.tool.name,
-            status=status,
             call_id=self.context.tool_call_id,
             arguments=self.arguments,
             body=body,

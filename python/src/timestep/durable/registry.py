@@ -15,7 +15,7 @@ from agents.models.interface import Model
 
 from timestep import documents
 from timestep.database import Database
-from timestep.durable.tools import is_at_most_once
+from timestep.durable.tools import when_unknown
 from timestep.errors import AgentMismatchError, ConfigurationError
 
 logger = logging.getLogger("timestep")
@@ -164,7 +164,8 @@ def _described_tool(tool: Any) -> dict[str, Any]:
         described |= {
             "schema": tool.params_json_schema,
             "needs_approval": needs if isinstance(needs, bool) else "code",
-            "at_most_once": is_at_most_once(tool),
+            "at_most_once": when_unknown(tool) is not None,
+            "when_unknown": when_unknown(tool),
         }
     return described
 

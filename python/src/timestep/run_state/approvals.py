@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from agents import RunState, UserError
+from agents import RunContextWrapper, RunState, UserError
 from agents.agent_tool_state import peek_agent_tool_run_result
 from agents.items import ToolApprovalItem
 
@@ -49,6 +49,32 @@ def pending_approvals(state: RunState[Any, Any]) -> list[PendingApproval]:
     if _is_undecided(state):
         return [_pending_approval(item, None, None) for item in items]
     return [_pending_approval(item, *_decision_on(state, item)) for item in items]
+
+
+def take_back_approval(state: RunState[Any, Any], *, call_id: str | None, tool: str) -> None:
+    """Leave a call undecided that was approved.
+
+    Where every call of the tool was approved, the others that wait stay so, later ones do not.
+    """
+    for context, waiting in _deciding(state):
+        for key, record in context._approvals.items():
+            if isinstance(record.approved, list):
+                record.approved = [each for each in record.approved if each != call_id]
+            elif record.approved and getattr(key, "tool_key", key) == tool:
+                record.approved = [each for each in waiting if each != call_id]
+
+
+def _deciding(state: RunState[Any, Any]) -> list[tuple[RunContextWrapper[Any], list[str]]]:
+    """Return where the run and each nested one keep decisions, and the calls that wait there."""
+    owners: list[tuple[RunState[Any, Any], list[str]]] = [(state, [])]
+    for item in state.get_interruptions():
+        nested = state._find_nested_approval_state(item)
+        owners.append((nested[0] if nested else state, [call_id_of(raw_of(item)) or ""]))
+    found: dict[int, tuple[RunContextWrapper[Any], list[str]]] = {}
+    for owner, waiting in owners:
+        if owner._context is not None:
+            found.setdefault(id(owner._context), (owner._context, []))[1].extend(waiting)
+    return list(found.values())
 
 
 def _is_undecided(state: RunState[Any, Any]) -> bool:
