@@ -6,13 +6,14 @@
 
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { Agent, Handoff, type Model, type Tool } from '@openai/agents';
+import { Agent, Handoff, type Model, RunContext, type Tool } from '@openai/agents';
 import type { Database } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { AgentMismatchError, ConfigurationError } from '../errors.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import { agentOfTool } from './agentTools.ts';
-import { type AnyFunctionTool, isAtMostOnce } from './tools.ts';
+import { decidesOnApproval } from './internals.ts';
+import { isAtMostOnce } from './tools.ts';
 
 const agents = new Map<string, AnyAgent>();
 const described = new Set<string>();
@@ -56,14 +57,14 @@ export async function registeredAgent(
 }
 
 async function awaited(name: string, seconds: number): Promise<AnyAgent | undefined> {
-  const signal = AbortSignal.timeout(seconds * 1000);
-  while (!agents.has(name)) {
-    try {
-      await once(changes, 'registered', { signal });
-    } catch (error) {
-      if (signal.aborted) return undefined;
-      throw error;
-    }
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), seconds * 1000);
+  try {
+    while (!agents.has(name)) await once(changes, 'registered', { signal: patience.signal });
+  } catch (error) {
+    if (!patience.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
   }
   return agents.get(name);
 }
@@ -71,7 +72,7 @@ async function awaited(name: string, seconds: number): Promise<AnyAgent | undefi
 /** Writes what is known of an agent and those that it leads to. */
 export async function describeAgents(database: Database, agent: AnyAgent): Promise<void> {
   for (const each of reachable(agent)) {
-    const definition = dump(describe(each));
+    const definition = dump(await describe(each));
     const sha256 = createHash('sha256').update(definition).digest('hex');
     const key = JSON.stringify([database.location.url, each.name, sha256]);
     if (described.has(key)) continue;
@@ -114,12 +115,12 @@ export function modelName(model: string | Model | undefined): string {
 }
 
 /** What can be said of an agent; what is code is called "code". */
-export function describe(agent: AnyAgent): Record<string, unknown> {
+export async function describe(agent: AnyAgent): Promise<Record<string, unknown>> {
   const { instructions, outputType } = agent;
   return {
     model: modelName(agent.model),
     instructions: typeof instructions === 'function' ? 'code' : instructions || null,
-    tools: agent.tools.map(describeTool),
+    tools: await Promise.all(agent.tools.map(describeTool)),
     handoffs: agent.handoffs.map((handoff) => handoffTarget(handoff).name),
     output_type: outputName(outputType),
     guardrails: {
@@ -131,14 +132,15 @@ export function describe(agent: AnyAgent): Record<string, unknown> {
   };
 }
 
-function describeTool(tool: Tool): Record<string, unknown> {
-  if (tool.type !== 'function') return { name: tool.name, kind: tool.type };
+async function describeTool(tool: Tool): Promise<Record<string, unknown>> {
+  const described = { name: tool.name, kind: tool.type };
+  if (tool.type !== 'function') return described;
+  const decides = decidesOnApproval(tool);
   return {
-    name: tool.name,
-    kind: tool.type,
+    ...described,
     schema: tool.parameters,
-    needs_approval: 'code', // the SDK makes a function of true and false, too
-    at_most_once: isAtMostOnce(tool as AnyFunctionTool),
+    needs_approval: decides ? 'code' : await tool.needsApproval(new RunContext(), {}),
+    at_most_once: isAtMostOnce(tool),
   };
 }
 

@@ -1,0 +1,107 @@
+/** Durable runs that wait in a queue for a process that has room for them. */
+
+import type { AgentInputItem } from '@openai/agents';
+import { ConfigurationError } from '../errors.ts';
+import type { AnyAgent } from '../runState/native.ts';
+import type { Session } from '../session.ts';
+import { RunHandle } from './approvals.ts';
+import { DEFAULT_QUEUE, type Runtime } from './configuration.ts';
+import { enqueue, enqueueOnce, enqueueOptions, registerQueue } from './dbosQueue.ts';
+import { launched } from './launch.ts';
+import type { Process } from './process.ts';
+import { create, known, type Request, requested } from './runs.ts';
+
+/** What a run that somebody else executes takes. */
+export interface QueuedOptions {
+  /** The agent to start with. */
+  agent: AnyAgent;
+  /** A text, or items of the SDK or the Responses API. */
+  inputItems: string | AgentInputItem[] | Record<string, unknown>[];
+  /** Where history is read from and added to. Default: no history. */
+  session?: Session | undefined;
+  /** The queue; its limits are given to `configureDBOS`. Default: `agents`. */
+  queueName?: string | undefined;
+  /** For the tools: a plain object that JSON can hold. */
+  context?: Record<string, unknown> | undefined;
+  /** As for the SDK's `run`. */
+  maxTurns?: number | null | undefined;
+  /** As for the SDK's `run`. */
+  previousResponseId?: string | undefined;
+  /** As for the SDK's `run`. */
+  conversationId?: string | undefined;
+  /** After how many seconds a decision that nobody took is a rejection. Default: never. */
+  approvalSeconds?: number | undefined;
+}
+
+/** What {@link queueAgentWorkflow} takes. */
+export interface QueueOptions extends QueuedOptions {
+  /** The name of the run: the same one is the same run. Default: a new random one. */
+  workflowId?: string | undefined;
+  /**
+   * From 1 on; a lower number comes first, and a run without one comes before all. Default: none.
+   */
+  priority?: number | undefined;
+  /**
+   * While a run of this id waits or is executed, another one is not made: the handle is that of the
+   * run that is there. Default: none.
+   */
+  deduplicationId?: string | undefined;
+  /** Which language executes it; it needs an agent of the same name. Default: `typescript`. */
+  runtime?: Runtime | undefined;
+  /** For how long it may run, once it runs; pauses do not count. Default: no limit. */
+  timeoutSeconds?: number | undefined;
+}
+
+/**
+ * Put a run in a queue, for any process that has its agent.
+ *
+ * @returns When the run lies in the queue, its handle: `await handle.getResult()`.
+ * @throws NotDurableError when something about the run cannot be recorded or kept.
+ * @throws ConfigurationError when a run of this id has another input, agent or session, or a value
+ *   cannot be used.
+ */
+export async function queueAgentWorkflow(given: QueueOptions): Promise<RunHandle> {
+  const { priority, deduplicationId, runtime = 'typescript', queueName = DEFAULT_QUEUE } = given;
+  if (priority !== undefined && !(Number.isInteger(priority) && priority >= 1)) {
+    throw new ConfigurationError(`priority is ${priority}; expected a whole number from 1 on.`);
+  }
+  const request = requested({ ...given, queueName, language: runtime });
+  const { process, systemDatabaseUrl } = await launched();
+  if (runtime === 'typescript') {
+    await known(process, given.agent);
+    await registerQueue(process.configuration, queueName);
+  }
+  if (!(await create(process, request, { owner: process.instance }))) {
+    return new RunHandle(request.runId);
+  }
+  const options = {
+    ...enqueueOptions(process.configuration, {
+      runId: request.runId,
+      queueName,
+      language: runtime,
+    }),
+    ...(priority !== undefined && { priority }),
+  };
+  const run = { run_id: request.runId, segment: 0 };
+  if (deduplicationId === undefined) {
+    await enqueue(options, run);
+  } else {
+    const unique = { ...options, deduplicationID: deduplicationId };
+    const runId = await enqueueOnce(systemDatabaseUrl, unique, run);
+    if (runId !== request.runId) return await instead(process, request, runId);
+  }
+  await process.database.query('select timestep.mark_enqueued_v1($1)', [request.runId], {
+    repeatable: true,
+  });
+  return new RunHandle(request.runId);
+}
+
+/** A run of this deduplication id is there already: the row made for a new one goes. */
+async function instead(process: Process, { runId }: Request, found: string): Promise<RunHandle> {
+  await process.database.query(
+    `delete from timestep.runs where run_id = $1 and status = 'pending'`,
+    [runId],
+    { repeatable: true },
+  );
+  return new RunHandle(found);
+}

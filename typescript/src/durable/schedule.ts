@@ -1,0 +1,143 @@
+/**
+ * Durable runs that start by the clock, again and again.
+ *
+ * - Who decides: a schedule is a row of `timestep.schedules` and a schedule of DBOS in the language
+ *   that wrote the row last; ticks of the other language are ignored.
+ * - What time means: the crontab's time zone; UTC by default. A tick is named by its UTC time.
+ * - On failure: ticks while no process runs are left out. However many processes see a tick, its run
+ *   has one id, so it is one run.
+ */
+
+import { createHash } from 'node:crypto';
+import { DBOS } from '@dbos-inc/dbos-sdk';
+import { openDatabase } from '../database/index.ts';
+import { columnText, dump } from '../documents.ts';
+import { ConfigurationError } from '../errors.ts';
+import { DEFAULT_QUEUE, type Runtime } from './configuration.ts';
+import { registerQueue } from './dbosQueue.ts';
+import { launched } from './launch.ts';
+import { outside } from './outside.ts';
+import { currentProcess, type Process } from './process.ts';
+import type { QueuedOptions } from './queue.ts';
+import { camelCased } from './rows.ts';
+import { known, requested } from './runs.ts';
+import { scheduledRun } from './tick.ts';
+
+/** What {@link createScheduledAgentWorkflow} takes. */
+export interface ScheduleOptions extends QueuedOptions {
+  /**
+   * Minute, hour, day of month, month, day of week; a field before them counts seconds:
+   * `0 9 * * 1-5` is nine o'clock on workdays.
+   */
+  crontab: string;
+  /** The schedule's name. Default: made of the agent's name and all that is given here. */
+  name?: string | undefined;
+  /** Such as `Europe/Berlin`. Default: UTC. */
+  timezone?: string | undefined;
+}
+
+/** A schedule of either language. */
+export interface Schedule {
+  name: string;
+  /** Whose processes start its runs: that of whoever wrote it last. */
+  language: Runtime;
+  crontab: string;
+  timezone: string | null;
+  agent: string;
+  sessionId: string | null;
+  /** JSON. */
+  input: string;
+  /** JSON. */
+  options: string;
+  queueName: string | null;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/**
+ * Run the agent by the clock from now on; returns the schedule's name.
+ *
+ * It is kept in the database: it goes on after a restart as soon as a process is there again. A
+ * schedule of the same name is replaced. A new one is noticed within 5 seconds.
+ *
+ * @throws ConfigurationError when the crontab or the time zone cannot be used.
+ * @throws NotDurableError when something about the runs cannot be recorded.
+ */
+export async function createScheduledAgentWorkflow(given: ScheduleOptions): Promise<string> {
+  const { crontab, agent, timezone, queueName = DEFAULT_QUEUE } = given;
+  const { sessionId, input, options } = requested(given);
+  const { process } = await launched();
+  const name = given.name ?? derivedName(crontab, agent.name, sessionId, input, timezone);
+  await known(process, agent);
+  await registerQueue(process.configuration, queueName);
+  await apply(process, name, crontab, timezone);
+  await process.database.query(
+    `insert into timestep.schedules
+        (name, language, crontab, timezone, agent, session_id, input, options, queue_name)
+      values ($1, 'typescript', $2, $3, $4, $5, $6, $7, $8) on conflict (name) do update
+      set language = excluded.language, crontab = excluded.crontab, timezone = excluded.timezone,
+        agent = excluded.agent, session_id = excluded.session_id, input = excluded.input,
+        options = excluded.options, queue_name = excluded.queue_name, updated_at = now()`,
+    [name, crontab, timezone ?? null, columnText(agent.name), sessionId, input, options, queueName],
+    { repeatable: true },
+  );
+  return name;
+}
+
+/** The schedules of both languages, by name. */
+export async function listSchedules(): Promise<Schedule[]> {
+  await using database = await openDatabase();
+  const rows = await database.query('select * from timestep.schedules order by name', [], {
+    repeatable: true,
+  });
+  return rows.map((row) => camelCased<Schedule>(row));
+}
+
+/** End a schedule; runs that it started go on. False if there is none of that name. */
+export async function deleteSchedule(name: string): Promise<boolean> {
+  await using database = await openDatabase();
+  const rows = await database.query(
+    'delete from timestep.schedules where name = $1 returning name',
+    [name],
+  );
+  const process = currentProcess();
+  if (process) await outside(() => DBOS.deleteSchedule(dbosName(process, name)));
+  return rows.length > 0;
+}
+
+async function apply(
+  process: Process,
+  name: string,
+  crontab: string,
+  timezone: string | undefined,
+): Promise<void> {
+  const schedule = {
+    scheduleName: dbosName(process, name),
+    workflowFn: scheduledRun,
+    schedule: crontab,
+    context: { schedule: name },
+    cronTimezone: timezone ?? 'UTC',
+  };
+  try {
+    await outside(() => DBOS.applySchedules([schedule]));
+  } catch (error) {
+    throw new ConfigurationError(`The schedule '${name}' cannot be used: ${error}`, {
+      cause: error,
+    });
+  }
+}
+
+function dbosName(process: Process, name: string): string {
+  return `${process.configuration.application}.${name}`;
+}
+
+function derivedName(
+  crontab: string,
+  agent: string,
+  sessionId: string | null | undefined,
+  input: string,
+  timezone: string | undefined,
+): string {
+  const given = dump([crontab, agent, sessionId ?? null, input, timezone ?? null]);
+  return `${agent}-${createHash('sha256').update(given).digest('hex').slice(0, 12)}`;
+}
