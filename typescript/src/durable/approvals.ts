@@ -11,36 +11,12 @@ import { enqueueOptions, withClient } from './dbosQueue.ts';
 import { type Live, runAgentBody } from './execution.ts';
 import { outside } from './outside.ts';
 import { currentProcess, type Process } from './process.ts';
+import { APPROVAL_COLUMNS, type ApprovalRecord, record } from './records.ts';
 import { registeredNames } from './registry.ts';
 import { resultOf, type WorkflowResult } from './result.ts';
-import { camelCased } from './rows.ts';
 import { known, outcome, start } from './runs.ts';
 
-const COLUMNS = `a.approval_id, a.run_id, a.session_id, a.agent, a.tool, a.call_id, a.arguments,
-  a.arguments_used, a.status, a.message, a.always, a.decided_by, a.created_at, a.decided_at,
-  a.expires_at`;
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-
-/** A call of a durable run on which somebody decides, or has decided. */
-export interface Approval {
-  approvalId: string;
-  runId: string;
-  sessionId: string;
-  agent: string;
-  tool: string;
-  callId: string | null;
-  /** The model's arguments, to the letter. */
-  arguments: string;
-  /** What a person put in their place. */
-  argumentsUsed: string | null;
-  status: 'pending' | 'approved' | 'rejected' | 'expired';
-  message: string | null;
-  always: boolean;
-  decidedBy: string | null;
-  createdAt: Date;
-  decidedAt: Date | null;
-  expiresAt: Date | null;
-}
 
 /** What a person decides on a call. */
 export interface Decision {
@@ -92,19 +68,19 @@ export async function listApprovals({
   runId,
   limit = 100,
 }: {
-  status?: Approval['status'] | null;
+  status?: ApprovalRecord['status'] | null;
   runId?: string | undefined;
   limit?: number | undefined;
-} = {}): Promise<Approval[]> {
+} = {}): Promise<ApprovalRecord[]> {
   await using database = await openDatabase();
   const rows = await database.query(
-    `select ${COLUMNS} from timestep.approvals a where a.run_id is not null
-      and a.status <> 'superseded' and a.status = coalesce($1, a.status)
-      and a.run_id = coalesce($2, a.run_id) order by a.created_at, a.position limit $3`,
+    `select ${APPROVAL_COLUMNS} from timestep.approvals where run_id is not null
+      and status <> 'superseded' and status = coalesce($1, status)
+      and run_id = coalesce($2, run_id) order by created_at, position limit $3`,
     [status, runId ?? null, limit],
     { repeatable: true },
   );
-  return rows.map((row) => camelCased<Approval>(row));
+  return rows.map((row) => record<ApprovalRecord>(row));
 }
 
 interface Decided {
@@ -125,7 +101,7 @@ interface Decided {
 export async function decideApproval(
   approvalId: string,
   { approve, message, arguments: given, always = false, decidedBy }: Decision,
-): Promise<Approval> {
+): Promise<ApprovalRecord> {
   const edited = given === undefined ? null : editedArguments(given, approve);
   checkUuid(approvalId);
   await using database = await openDatabase();
@@ -147,11 +123,11 @@ export async function decideApproval(
     throw conflict(approvalId, decided);
   }
   const [row] = await database.query(
-    `select ${COLUMNS} from timestep.approvals a where a.approval_id = $1`,
+    `select ${APPROVAL_COLUMNS} from timestep.approvals where approval_id = $1`,
     [approvalId],
     { repeatable: true },
   );
-  return camelCased<Approval>(row as object);
+  return record<ApprovalRecord>(row as object);
 }
 
 interface RunRow {

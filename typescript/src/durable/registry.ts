@@ -13,7 +13,7 @@ import { AgentMismatchError, ConfigurationError } from '../errors.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import { agentOfTool } from './agentTools.ts';
 import { decidesOnApproval } from './internals.ts';
-import { isAtMostOnce } from './tools.ts';
+import { whenUnknown } from './tools.ts';
 
 const agents = new Map<string, AnyAgent>();
 const described = new Set<string>();
@@ -140,7 +140,8 @@ async function describeTool(tool: Tool): Promise<Record<string, unknown>> {
     ...described,
     schema: tool.parameters,
     needs_approval: decides ? 'code' : await tool.needsApproval(new RunContext(), {}),
-    at_most_once: isAtMostOnce(tool),
+    at_most_once: whenUnknown(tool) !== undefined,
+    when_unknown: whenUnknown(tool) ?? null,
   };
 }
 

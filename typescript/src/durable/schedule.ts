@@ -13,13 +13,13 @@ import { DBOS } from '@dbos-inc/dbos-sdk';
 import { openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError } from '../errors.ts';
-import { DEFAULT_QUEUE, type Runtime } from './configuration.ts';
+import { DEFAULT_QUEUE } from './configuration.ts';
 import { registerQueue } from './dbosQueue.ts';
 import { launched } from './launch.ts';
 import { outside } from './outside.ts';
 import { currentProcess, type Process } from './process.ts';
 import type { QueuedOptions } from './queue.ts';
-import { camelCased } from './rows.ts';
+import { record, SCHEDULE_COLUMNS, type ScheduleRecord } from './records.ts';
 import { known, requested } from './runs.ts';
 import { scheduledRun } from './tick.ts';
 
@@ -34,24 +34,6 @@ export interface ScheduleOptions extends QueuedOptions {
   name?: string | undefined;
   /** Such as `Europe/Berlin`. Default: UTC. */
   timezone?: string | undefined;
-}
-
-/** A schedule of either language. */
-export interface Schedule {
-  name: string;
-  /** Whose processes start its runs: that of whoever wrote it last. */
-  language: Runtime;
-  crontab: string;
-  timezone: string | null;
-  agent: string;
-  sessionId: string | null;
-  /** JSON. */
-  input: string;
-  /** JSON. */
-  options: string;
-  queueName: string | null;
-  createdAt: Date;
-  updatedAt: Date;
 }
 
 /**
@@ -85,12 +67,16 @@ export async function createScheduledAgentWorkflow(given: ScheduleOptions): Prom
 }
 
 /** The schedules of both languages, by name. */
-export async function listSchedules(): Promise<Schedule[]> {
+export async function listSchedules(): Promise<ScheduleRecord[]> {
   await using database = await openDatabase();
-  const rows = await database.query('select * from timestep.schedules order by name', [], {
-    repeatable: true,
-  });
-  return rows.map((row) => camelCased<Schedule>(row));
+  const rows = await database.query(
+    `select ${SCHEDULE_COLUMNS} from timestep.schedules order by name`,
+    [],
+    {
+      repeatable: true,
+    },
+  );
+  return rows.map((row) => record<ScheduleRecord>(row));
 }
 
 /** End a schedule; runs that it started go on. False if there is none of that name. */

@@ -2,23 +2,36 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FunctionTool } from '@openai/agents';
-import { NotDurableError } from '../errors.ts';
+import { ConfigurationError, NotDurableError } from '../errors.ts';
+import { agentOfTool } from './agentTools.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a tool of any agent
 export type AnyFunctionTool = FunctionTool<any, any, any>;
 
+/** What happens to a call of which nobody knows whether it took effect. */
+export type WhenUnknown = 'tell' | 'ask';
+
+export interface AtMostOnceOptions {
+  /**
+   * What happens when the process died during a call, so that nobody knows whether it took effect.
+   * `tell`: the model is told so. `ask`: the run pauses for a person, as for an approval; approving
+   * makes the call again, rejecting does not, and the model is told the person's message. Default:
+   * `tell`.
+   */
+  whenUnknown?: WhenUnknown;
+}
+
 /** How a tool behaves in durable runs. */
-export interface DurableToolOptions {
+export interface DurableToolOptions extends AtMostOnceOptions {
   /**
    * True for a tool whose call must not be made twice, such as a payment: if the process dies during
-   * a call, the call is not made again, and the model is told that its outcome is unknown. False: the
-   * call is made again. Default: false.
+   * a call, it is not made again by itself. False: it is. Default: false.
    */
   atMostOnce?: boolean;
 }
 
 // A symbol as the key of a property goes along when a tool is copied with `{ ...tool }`.
-const MARK = Symbol.for('timestep.atMostOnce');
+const MARK = Symbol.for('timestep.whenUnknown');
 
 const currentKey = new AsyncLocalStorage<string>();
 
@@ -26,23 +39,52 @@ const currentKey = new AsyncLocalStorage<string>();
  * Say how a tool behaves in durable runs; returns the same tool.
  *
  * @param tool What the SDK's `tool()` returned.
+ * @throws ConfigurationError when the tool cannot be marked, or `whenUnknown` is given without
+ *   `atMostOnce`.
  */
 export function durableTool<Tool extends AnyFunctionTool>(
   tool: Tool,
-  { atMostOnce = false }: DurableToolOptions = {},
+  { atMostOnce = false, ...options }: DurableToolOptions = {},
 ): Tool {
-  return atMostOnce ? markAtMostOnce(tool) : tool;
+  if (atMostOnce) return markAtMostOnce(tool, options);
+  if (options.whenUnknown === undefined) return tool;
+  throw new ConfigurationError('whenUnknown is for tools with atMostOnce: true.');
 }
 
-/** Keep calls of this tool from being repeated after a crash; returns the same tool. */
-export function markAtMostOnce<Tool extends AnyFunctionTool>(tool: Tool): Tool {
-  Reflect.set(tool, MARK, true);
+/**
+ * Keep calls of this tool from being repeated after a crash; returns the same tool.
+ *
+ * @throws ConfigurationError when it is no function tool, or one that runs an agent, or `whenUnknown`
+ *   is neither of the two.
+ */
+export function markAtMostOnce<Tool extends AnyFunctionTool>(
+  tool: Tool,
+  { whenUnknown = 'tell' }: AtMostOnceOptions = {},
+): Tool {
+  if (tool?.type !== 'function') {
+    throw new ConfigurationError('A tool that runs at most once is a function tool of the SDK.');
+  }
+  if (agentOfTool(tool)) {
+    throw new ConfigurationError(
+      `The tool "${tool.name}" runs an agent, whose calls are recorded one by one: mark the tools ` +
+        'of that agent.',
+    );
+  }
+  if (whenUnknown !== 'tell' && whenUnknown !== 'ask') {
+    throw new ConfigurationError(`whenUnknown is '${whenUnknown}'; expected 'tell' or 'ask'.`);
+  }
+  Reflect.set(tool, MARK, whenUnknown);
   return tool;
 }
 
-/** Whether calls of this tool are never repeated. */
+/** What happens to a call of unknown outcome; undefined: it is made again. */
+export function whenUnknown(tool: AnyFunctionTool): WhenUnknown | undefined {
+  return Reflect.get(tool, MARK);
+}
+
+/** Whether calls of this tool are never repeated by themselves. */
 export function isAtMostOnce(tool: AnyFunctionTool): boolean {
-  return Reflect.get(tool, MARK) === true;
+  return whenUnknown(tool) !== undefined;
 }
 
 /**
