@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
-from agents import Agent, RunState, UserError, function_tool
+from agents import Agent, RunContextWrapper, RunState, UserError, function_tool
 from support.postgres import execute
 from support.refunds import ASK, DONE, Refunds, turn
 from timestep import (
@@ -198,6 +198,53 @@ async def test_a_context_given_at_load_takes_the_place_of_the_saved_one() -> Non
     state: RunState[Any, Any] = await store.load(context={"name": "Bob"})
     assert state._context is not None
     assert state._context.context == {"name": "Bob"}
+
+
+class Till:
+    """A context that the SDK has no form for."""
+
+
+async def test_a_context_that_cannot_be_saved_is_left_out_and_has_to_be_given_again(
+    database_url: str,
+) -> None:
+    refunds, till = Refunds(), Till()
+    store = RunStateStore(refunds.agent(), "s-1")
+    await store.save(await paused(store.agent, context=till))
+    sql = "select envelope, not_portable_reason from timestep.run_states"
+    [(envelope, reason)] = execute(database_url, sql)
+    assert envelope is None
+    assert "Till" in reason
+    assert "context_serializer" in reason
+
+    with pytest.raises(ConfigurationError, match=r"Till.*load\(context=…\)"):
+        await store.load()
+    state = await store.load(context=till)
+    assert state._context is not None
+    assert state._context.context is till
+    state.approve(state.get_interruptions()[0])
+    assert (await run_agent(store.agent, state)).final_output == "Done."
+    assert refunds.done == ["refund 4711"]
+
+
+async def test_a_context_that_is_given_again_reaches_nested_runs(model: ModelServer) -> None:
+    seen: list[object] = []
+
+    @function_tool(needs_approval=True)
+    def send_refund(context: RunContextWrapper[Till], order: str) -> str:
+        seen.append(context.context)
+        return f"refunded {order}"
+
+    assistant = Agent(name="assistant", model="gpt-4.1", tools=[send_refund])
+    desk = Agent(name="desk", model="gpt-4.1", tools=[assistant.as_tool("ask_assistant", "Ask")])
+    ask = {"type": "function_call", "name": "ask_assistant", "arguments": {"input": "4711"}}
+    model.script("refunds", [turn(ask), turn(ASK), turn(DONE), turn(DONE)])
+    store = RunStateStore(desk, "s-1")
+    await store.save(await paused(desk, context=Till()))
+    till = Till()
+    state = await store.load(context=till)
+    state.approve(state.get_interruptions()[0])
+    assert (await run_agent(desk, state)).final_output == "Done."
+    assert seen == [till]
 
 
 async def test_a_number_that_json_cannot_say_is_refused_by_its_path() -> None:

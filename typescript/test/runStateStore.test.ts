@@ -6,7 +6,6 @@ import { z } from 'zod';
 import {
   AgentMismatchError,
   ConfigurationError,
-  NotPortableError,
   RunStateNotFoundError,
   RunStateStore,
   runAgent,
@@ -184,9 +183,24 @@ test('a context of any kind travels with its serializer', async () => {
   expect(state._context.context).toEqual(new Customer('Ann'));
 });
 
-test('a context of a class without a serializer is refused by name', async () => {
-  const state = await paused(undefined, new Customer('Ann'));
-  await expect(storeOf().save(state)).rejects.toThrow(NotPortableError);
+test('a context that cannot be saved is left out, and has to be given again', async () => {
+  const refunds = new Refunds();
+  const store = storeOf(refunds.agent);
+  const ann = new Customer('Ann');
+  await store.save(await paused(store.agent as never, ann));
+  const [row] = await rows<{ envelope: string | null; not_portable_reason: string }>(
+    'select envelope, not_portable_reason from timestep.run_states',
+  );
+  expect(row?.envelope).toBeNull();
+  expect(row?.not_portable_reason).toMatch(/context is a Customer.*contextSerializer/);
+
+  await expect(store.load()).rejects.toThrow(ConfigurationError);
+  await expect(store.load()).rejects.toThrow(/was a Customer.*load\({ context }\)/);
+  const state = await store.load({ context: ann });
+  expect(state._context.context).toBe(ann);
+  state.approve(state.getInterruptions()[0] as never);
+  expect((await runAgent(store.agent, state)).finalOutput).toBe('Done.');
+  expect(refunds.done).toEqual(['refund 4711']);
 });
 
 test('a context given at load takes the place of the saved one', async () => {

@@ -5,7 +5,6 @@
 
 import { readFileSync } from 'node:fs';
 import { Agent, RunContext, RunState } from '@openai/agents';
-import { NotPortableError } from '../errors.ts';
 import type { WireItem } from './items.ts';
 import { kindOf } from './record.ts';
 
@@ -127,6 +126,8 @@ export interface NativeState {
   pendingSessionWrite?: unknown;
   pendingSessionHistoryTransaction?: unknown;
   sandbox?: unknown;
+  /** Timestep's own, which the SDK overlooks: what the context was, where it could not be saved. */
+  timestepContextLeftOut?: string;
 }
 
 export interface NativeGuardrailResult {
@@ -144,26 +145,22 @@ export interface NativeGuardrailResult {
 export type ContextSerializer = (context: unknown) => Record<string, unknown>;
 
 /**
- * The SDK's document of a run.
+ * The SDK's document of a run. The SDK refuses a context that is no plain object; it is left out then,
+ * as the Python SDK does it, and the document says so.
  *
  * @param contextSerializer turns a context that is no plain object into one (there is none).
- * @throws NotPortableError when the context is no plain object and there is no serializer.
  */
 export function nativeDocument(
   state: AnyRunState,
   contextSerializer?: ContextSerializer,
 ): NativeState {
   const held: unknown = state._context.context;
-  if (!contextSerializer) {
-    if (isPlainObject(held)) return documentOf(state);
-    throw new NotPortableError(
-      `context is ${kindOf(held)}, but only a plain object can be saved: ` +
-        'use a plain object, or give a contextSerializer.',
-    );
-  }
-  state._context.context = contextSerializer(held);
+  if (!contextSerializer && isPlainObject(held)) return documentOf(state);
+  state._context.context = contextSerializer?.(held) ?? {};
   try {
-    return documentOf(state);
+    const document = documentOf(state);
+    if (contextSerializer) return document;
+    return { ...document, timestepContextLeftOut: kindOf(held) };
   } finally {
     state._context.context = held;
   }

@@ -10,12 +10,17 @@ import { statusOf } from './toEnvelope.ts';
 /**
  * Checks that every agent and tool that the run waits for is there, with the same arguments.
  *
+ * @param context the context to resume with (undefined: the saved one).
  * @throws AgentMismatchError when one is missing, or a tool's arguments have changed (both are shown).
  */
-export async function checkNativeAgents(document: NativeState, agent: AnyAgent): Promise<void> {
+export async function checkNativeAgents(
+  document: NativeState,
+  agent: AnyAgent,
+  context?: unknown,
+): Promise<void> {
   const run = namedRun(document);
   const agents = await findByIdentity(run, agent);
-  checkEquipment(await findEquipment(run, agents, document.context.context));
+  checkEquipment(await findEquipment(run, agents, context ?? document.context.context));
 }
 
 /** As much of the run as names agents and tools. */

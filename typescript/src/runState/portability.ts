@@ -25,6 +25,11 @@ function reasons(native: NativeState): [boolean, string][] {
   const kinds = new Set(waiting.map(({ rawItem }) => rawItem.type));
   return [
     [native.sandbox !== undefined, 'it has a sandbox'],
+    [
+      native.timestepContextLeftOut !== undefined,
+      `its context is ${native.timestepContextLeftOut}, but only a plain object can be read by the ` +
+        'other language: use one, or give a contextSerializer',
+    ],
     [native.pendingSessionWrite !== undefined, 'a write to its session is not finished'],
     [
       native.pendingSessionHistoryTransaction !== undefined,

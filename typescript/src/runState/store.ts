@@ -89,7 +89,8 @@ export class RunStateStore {
    * Save the state as the session's newest version and return the version (1, 2, …).
    *
    * The same state saved twice is one version. A state that the other language cannot continue is
-   * saved for this one, with a warning that says why.
+   * saved for this one, with a warning that says why: so is one whose context is no plain object, and
+   * without it, unless there is a `contextSerializer`.
    *
    * @throws StateConflictError when another process resumed or saved this run since the state was
    *   loaded; nothing was saved.
@@ -116,6 +117,7 @@ export class RunStateStore {
    * @throws RunStateNotFoundError when nothing is saved for the session, or its run has ended.
    * @throws AgentMismatchError when an agent or tool that the run needs is missing or changed.
    * @throws NotPortableError when Python wrote it and TypeScript cannot continue it.
+   * @throws ConfigurationError when the saved context had to be left out and none is given.
    */
   async load({
     version,
@@ -235,7 +237,7 @@ export class RunStateStore {
         'typescript',
         native.sdkVersion,
         document.$schemaVersion,
-        sha256(text),
+        sha256(envelope ?? text), // the SDK gives the same state its fields in another order
         ...columns(pendingApprovals(state, document)),
       ],
       { repeatable: true },
@@ -248,7 +250,7 @@ export class RunStateStore {
   }
 
   #document(state: AnyRunState): native.NativeState {
-    return native.nativeDocument(state, this.#contextSerializer);
+    return withoutChatAnswers(native.nativeDocument(state, this.#contextSerializer));
   }
 
   /** The document for both languages, or else the reason why there is none. */
@@ -292,7 +294,9 @@ export class RunStateStore {
 
   async #fromNative(text: string, context: unknown): Promise<AnyRunState> {
     const document = JSON.parse(text) as native.NativeState;
-    await checkNativeAgents(document, this.agent);
+    const leftOut = document.timestepContextLeftOut;
+    if (leftOut !== undefined && context === undefined) throw this.#contextMissing(leftOut);
+    await checkNativeAgents(document, this.agent, context);
     const deserialized = context ?? this.#contextDeserializer?.(document.context.context);
     if (deserialized === undefined) return RunState.fromString(this.agent, text);
     return RunState.fromStringWithContext(this.agent, text, new RunContext(deserialized), {
@@ -308,6 +312,13 @@ export class RunStateStore {
       );
     }
     return decode(row.envelope);
+  }
+
+  #contextMissing(what: string): ConfigurationError {
+    return new ConfigurationError(
+      `The context of the run of session ${this.sessionId} was ${what}, which could not be saved: ` +
+        'give it again with load({ context }), or save with a contextSerializer.',
+    );
   }
 
   #unsaved(): SavedVersion {

@@ -79,7 +79,7 @@ function writeRun(native: NativeState): Run {
   }
   assertPortable(native);
   const status = statusOf(native);
-  const items = writeItems(native.generatedItems);
+  const items = writeItems(hostedApprovalsLast(native.generatedItems));
   const run: Run = {
     status,
     agent: native.currentAgent.name,
@@ -102,6 +102,13 @@ function writeRun(native: NativeState): Run {
   if (!isEmpty(guardrails)) run.guardrails = guardrails;
   run.usage = writeUsage(native.context.usage, { entries: true });
   return Object.assign(run, writeSettings(native));
+}
+
+/** Where Python's SDK has the approvals of hosted MCP requests; this one has each after its request. */
+function hostedApprovalsLast(items: NativeItem[]): NativeItem[] {
+  const isHosted = ({ type, rawItem }: NativeItem) =>
+    type === 'tool_approval_item' && rawItem.type === 'hosted_tool_call';
+  return [...items.filter((item) => !isHosted(item)), ...items.filter(isHosted)];
 }
 
 function writeNested(nested: NativeState, outer: NativeState): Run {
@@ -138,13 +145,14 @@ export function statusOf({ currentStep, modelResponses }: NativeState): Run['sta
 function writeSettings(native: NativeState): Partial<Run> {
   const saved = native.currentTurnPersistedItemCount ?? 0;
   const unsaved = unsavedAfter(saved, native.generatedItems);
+  const isBetweenTurns = statusOf(native) === 'run_again' && native.generatedItems.length > 0;
   return defined({
     tool_input: native.context.toolInput,
     conversation_id: native.conversationId,
     previous_response_id: native.previousResponseId,
     reasoning_item_id_policy: native.reasoningItemIdPolicy,
     trace: writeTrace(native.trace),
-    session_persisted: saved > 0 || undefined,
+    session_persisted: saved > 0 || isBetweenTurns || undefined,
     session_unsaved: saved > 0 && unsaved > 0 ? unsaved : undefined,
   });
 }

@@ -52,6 +52,12 @@ def turn(native: Native) -> int:
     return native["current_turn"]
 
 
+def context_left_out(native: Native) -> str | None:
+    """Return what the context was, if the SDK had no form for it and left it out."""
+    meta = cast("Native", native["context"].get("context_meta") or {})
+    return str(meta.get("class_path")) if meta.get("omitted") else None
+
+
 def scrub(native: Native) -> Native:
     """Return the document without secrets: the settings of hosted MCP servers, tracing keys.
 

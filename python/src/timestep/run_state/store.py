@@ -106,7 +106,9 @@ class RunStateStore:
         """Save the state as the session's newest version and return the version (1, 2, …).
 
         The same state saved twice is one version. A state that the other language cannot
-        continue is saved for this one, and the reason is logged.
+        continue is saved for this one, and the reason is logged: so is one whose context is no
+        mapping; an object that the SDK has no form for is left out, unless there is a
+        `context_serializer`.
 
         Raises:
             StateConflictError: Another process resumed or saved this run since the state was
@@ -138,6 +140,7 @@ class RunStateStore:
             RunStateNotFoundError: Nothing is saved for the session, or its run has ended.
             AgentMismatchError: An agent or tool that the run needs is missing or changed.
             NotPortableError: The other language wrote it and this one cannot continue it.
+            ConfigurationError: The saved context had to be left out and none is given.
         """
         database = await self._open()
         row = await self._row(database, version)
@@ -303,12 +306,21 @@ class RunStateStore:
 
     async def _from_native(self, text: str, context: Any) -> RunState[Any, Any]:
         blob = cast("dict[str, Any]", documents.load(text))
+        left_out = native.context_left_out(blob)
+        if left_out and context is None:
+            raise ConfigurationError(
+                f"The context of the run of session {self.session_id} was {left_out}, which could"
+                " not be saved: give it again with load(context=…), or save with a"
+                " context_serializer."
+            )
         check_native_agents(blob, self.agent)
+        # The SDK gives nested runs no override, and asks for their contexts all the same.
+        deserializer = self._context_deserializer if context is None else lambda _: context
         return await RunState.from_json(
             self.agent,
             blob,
             context_override=context,
-            context_deserializer=self._context_deserializer,
+            context_deserializer=deserializer,
             # Otherwise the SDK drops a nested run that it cannot restore, and runs it anew.
             strict_context='"agent_run_state"' in text,
         )
