@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 from timestep.errors import (
     AgentMismatchError,
+    ApprovalConflictError,
+    ArgumentsChangedError,
     ConfigurationError,
     DatabaseTooNewError,
     DatabaseUnavailableError,
+    NotDurableError,
     NotPortableError,
+    RunOwnershipLostError,
     RunStateNotFoundError,
     StateConflictError,
     TimestepError,
@@ -27,13 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentMismatchError",
+    "ApprovalConflictError",
+    "ArgumentsChangedError",
     "ConfigurationError",
     "DatabaseTooNewError",
     "DatabaseUnavailableError",
     "MultiModelProvider",
     "MultiModelProviderMap",
+    "NotDurableError",
     "NotPortableError",
     "OllamaModelProvider",
+    "RunOwnershipLostError",
     "RunStateNotFoundError",
     "RunStateStore",
     "Session",
