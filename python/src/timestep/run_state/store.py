@@ -314,13 +314,15 @@ class RunStateStore:
                 " context_serializer."
             )
         check_native_agents(blob, self.agent)
-        # The SDK gives nested runs no override, and asks for their contexts all the same.
-        deserializer = self._context_deserializer if context is None else lambda _: context
+
+        def given(_: Any) -> Any:  # nested runs get no override, but are asked for theirs
+            return context
+
         return await RunState.from_json(
             self.agent,
             blob,
             context_override=context,
-            context_deserializer=deserializer,
+            context_deserializer=self._context_deserializer if context is None else given,
             # Otherwise the SDK drops a nested run that it cannot restore, and runs it anew.
             strict_context='"agent_run_state"' in text,
         )
