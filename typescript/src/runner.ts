@@ -165,12 +165,17 @@ class Resumption {
   readonly #state: AnyRunState;
   readonly #session: SessionProtocol | undefined;
   readonly #claim: Claim;
+  /** Where the run stood: its turn, and how often the model had answered. */
+  readonly #turn: number;
+  readonly #answers: number;
 
   private constructor(saved: SavedVersion, state: AnyRunState, session?: SessionProtocol) {
     this.#saved = saved;
     this.#state = state;
     this.#session = session;
     this.#claim = saved.claim as Claim;
+    this.#turn = state._currentTurn;
+    this.#answers = state._modelResponses.length;
   }
 
   static async begin(
@@ -222,8 +227,12 @@ class Resumption {
     await this.#saved.store.settle(this.#state, this.#saved);
   }
 
-  /** Save the state a failed run stopped in: calls that ran must not run again. */
+  /**
+   * Save the state a failed run stopped in: calls that ran must not run again. A turn that the model
+   * did not answer is tried again, so it does not count.
+   */
   async #keepProgress(): Promise<void> {
+    this.#state._currentTurn = this.#turn + this.#state._modelResponses.length - this.#answers;
     try {
       await writingUnderClaim(this.#claim.token, () => this.#catchUp());
       await this.#saved.store.settle(this.#state, this.#saved);

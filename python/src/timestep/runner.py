@@ -35,7 +35,7 @@ from agents.memory import Session as SessionProtocol
 
 from timestep.models.default import default_provider
 from timestep.run_state.claim import Claim, lost
-from timestep.run_state.progress import Progress
+from timestep.run_state.progress import Progress, Turns
 from timestep.run_state.store import SavedVersion, saved_version
 from timestep.session import writing_under_claim
 
@@ -117,7 +117,8 @@ async def run_agent(
     state = cast("RunState[Any, Any]", run_input)
     claimed = await saved.store.claim(saved, state)
     if stream:
-        return await _resume_streamed(partial(start, **options), claimed, result_processor)
+        turns = Turns(state)
+        return await _resume_streamed(partial(start, **options), claimed, turns, result_processor)
     progress = Progress(state, options.get("hooks"))
     options["hooks"] = progress
     async with _resuming(claimed, progress):
@@ -143,12 +144,15 @@ async def _resuming(saved: SavedVersion, progress: Progress) -> AsyncGenerator[N
 
 
 async def _resume_streamed(
-    start: Callable[[], Any], saved: SavedVersion, processor: ResultProcessor | None
+    start: Callable[[], Any],
+    saved: SavedVersion,
+    turns: Turns,
+    processor: ResultProcessor | None,
 ) -> Any:
     claim = cast("Claim", saved.claim)
     with writing_under_claim(claim.token):
         result = cast("RunResultStreaming", start())
-    settled = asyncio.create_task(_settle_when_ended(result, saved))
+    settled = asyncio.create_task(_settle_when_ended(result, saved, turns))
     _settling.add(settled)
     settled.add_done_callback(_settling.discard)
     if processor is None:
@@ -170,7 +174,7 @@ async def _resume_streamed(
 _settling: set[asyncio.Task[None]] = set()
 
 
-async def _settle_when_ended(result: RunResultStreaming, saved: SavedVersion) -> None:
+async def _settle_when_ended(result: RunResultStreaming, saved: SavedVersion, turns: Turns) -> None:
     """Wait for the run behind a stream to end and let go of its claim."""
     run = cast("asyncio.Task[Any]", result.run_loop_task)
     with cast("Claim", saved.claim).renewed(on_loss=result.cancel):
@@ -179,7 +183,7 @@ async def _settle_when_ended(result: RunResultStreaming, saved: SavedVersion) ->
     if error is None:
         await saved.store.settle(result.to_state(), saved)
     else:
-        await _settle_failed(result.to_state(), saved, error)
+        await _settle_failed(turns.counted(result.to_state()), saved, error)
 
 
 async def _settle_failed(

@@ -176,6 +176,17 @@ function withoutChatLeftovers(extra: WireItem): WireItem {
   return { annotations: [], ...Object.fromEntries(rest) };
 }
 
+/** A part as it would be without the message that the SDK leaves on it; any other as it is. */
+export function withoutChatMessage(part: WireItem): WireItem {
+  const { providerData, ...known } = part;
+  if (!isRecord(providerData) || providerData.role === undefined) return part;
+  const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
+  const rest = Object.entries(providerData).filter(
+    ([key, value]) => !CHAT_FIELDS.has(key) && !isEmptyList(value),
+  );
+  return rest.length > 0 ? { ...known, providerData: Object.fromEntries(rest) } : known;
+}
+
 /** Keys as the SDK writes them when it sends providerData: snake_case, objects inside included. */
 export function snakeKeys(value: unknown): WireItem {
   if (!isRecord(value)) return {};

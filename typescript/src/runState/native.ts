@@ -100,6 +100,7 @@ export interface NativeState {
   originalInput: string | WireItem[];
   pendingInput?: WireItem[];
   modelResponses: NativeResponse[];
+  lastModelResponse?: NativeResponse;
   generatedItems: NativeItem[];
   context: NativeContext;
   currentStep?: {

@@ -7,6 +7,7 @@ import { columnText, dump } from '../documents.ts';
 import { ConfigurationError, NotPortableError, RunStateNotFoundError } from '../errors.ts';
 import { warn } from '../logger.ts';
 import { type PendingApproval, pendingApprovals, refuseSharedApprovals } from './approvals.ts';
+import { withoutChatMessages } from './chatMessages.ts';
 import { Claim, conflict } from './claim.ts';
 import { fromEnvelope } from './fromEnvelope.ts';
 import type { AnyAgent, AnyRunState, ContextSerializer } from './native.ts';
@@ -250,7 +251,7 @@ export class RunStateStore {
   }
 
   #document(state: AnyRunState): native.NativeState {
-    return withoutChatAnswers(native.nativeDocument(state, this.#contextSerializer));
+    return withoutChatMessages(native.nativeDocument(state, this.#contextSerializer));
   }
 
   /** The document for both languages, or else the reason why there is none. */

@@ -24,6 +24,19 @@ from agents import (
 from agents.run_internal.run_steps import NextStepRunAgain
 
 
+class Turns:
+    """Counts the turns of a resumed run that the model answered: one that failed is tried again."""
+
+    def __init__(self, state: RunState[Any, Any]) -> None:
+        self._turn = state._current_turn
+        self._answers = len(state._model_responses)
+
+    def counted(self, state: RunState[Any, Any]) -> RunState[Any, Any]:
+        """Return the state in which the run stopped, with the number of those turns."""
+        state._current_turn = self._turn + len(state._model_responses) - self._answers
+        return state
+
+
 class Progress(RunHooks[Any]):
     """Passes everything on to the caller's hooks and remembers the last model call that began."""
 
