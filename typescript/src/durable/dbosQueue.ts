@@ -85,6 +85,7 @@ export async function withClient<T>(
   const client = await DBOSClient.create({
     systemDatabaseUrl,
     systemDatabasePoolSize: 1,
+    systemDatabaseIdleTransactionTimeoutMs: 0,
     logger: dbosLogger,
   });
   try {

@@ -2,9 +2,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DBOS, type DBOSConfig } from '@dbos-inc/dbos-sdk';
+import { DBOS } from '@dbos-inc/dbos-sdk';
 import { parseAddress } from '../database/address.ts';
-import { connect } from '../database/connect.ts';
+import type { Connected } from '../database/connect.ts';
 import { type Database, openDatabase } from '../database/index.ts';
 import { locate, namedServer } from '../database/server.ts';
 import { ConfigurationError, DatabaseUnavailableError } from '../errors.ts';
@@ -101,13 +101,12 @@ async function launch(configured: Configuration): Promise<Launched> {
   const process = processOf(configured, database);
   const heart = new Heart(process);
   try {
-    const systemDatabaseUrl = await migrated(configured.systemDatabaseUrl ?? database.location.url);
     // all of it is there before DBOS hands out the first run
     useProcess(process);
     install();
     await heart.start();
-    DBOS.setConfig(dbosConfig(process, systemDatabaseUrl));
-    await DBOS.launch();
+    const url = configured.systemDatabaseUrl ?? database.location.url;
+    const systemDatabaseUrl = await alone(url, (settled) => launchDBOS(process, settled));
     await registerQueues(configured);
     heart.lookAfterOthers();
     info('durable runs: executor %s of %s', process.executorId, configured.application);
@@ -131,50 +130,48 @@ function refuseForeignDBOS(): void {
   );
 }
 
-function dbosConfig(
-  { configuration: configured, executorId }: Process,
+async function launchDBOS(
+  { configuration: { application, applicationVersion, dbosOptions }, executorId }: Process,
   systemDatabaseUrl: string,
-): DBOSConfig {
-  return {
-    name: configured.application,
+): Promise<string> {
+  DBOS.setConfig({
+    name: application,
     systemDatabaseUrl,
-    applicationVersion: configured.applicationVersion,
+    applicationVersion,
     executorID: executorId,
-    runMigrations: false,
     systemDatabasePoolSize: 8,
+    // DBOS would set it by a statement that runs into the first one of each connection
+    systemDatabaseIdleTransactionTimeoutMs: 0,
     logger: dbosLogger,
     schedulerPollingIntervalMs: 5000,
-    ...configured.dbosOptions,
-  };
+    ...dbosOptions,
+  });
+  await DBOS.launch();
+  return systemDatabaseUrl;
 }
 
 /**
- * Brings DBOS's schema up to date, one process at a time, and returns the address that DBOS is given.
+ * Does the work under the lock of DBOS's migrations; it is given the address as drivers read it.
  *
  * The lock is polled for: a session that waits in pg_advisory_lock() holds a snapshot, for which the
  * CREATE INDEX CONCURRENTLY of the one that migrates would wait in turn.
  */
-async function migrated(url: string): Promise<string> {
-  const address = parseAddress(url);
-  const source = 'systemDatabaseUrl';
-  const { client, route } = await connect(address, { source });
+async function alone<T>(url: string, work: (settled: string) => Promise<T>): Promise<T> {
+  const server = namedServer(parseAddress(url), 'systemDatabaseUrl');
+  const { client, route } = await server.connect();
   try {
     const deadline = performance.now() + LOCK_WAIT_MS;
     while (!(await isLocked(client))) {
       if (performance.now() > deadline) throw stuck();
       await sleep(LOCK_POLL_MS);
     }
-    const settled = locate(route, namedServer(address, source), '').url;
-    await DBOS.migrate(settled);
-    return settled;
+    return await work(locate(route, server, '').url);
   } finally {
     await client.end();
   }
 }
 
-type Connection = Awaited<ReturnType<typeof connect>>['client'];
-
-async function isLocked(client: Connection): Promise<boolean> {
+async function isLocked(client: Connected['client']): Promise<boolean> {
   const { rows } = await client.query('select pg_try_advisory_lock($1) as mine', [MIGRATION_LOCK]);
   return rows[0].mine;
 }

@@ -10,6 +10,7 @@
 
 import { createHash } from 'node:crypto';
 import { DBOS } from '@dbos-inc/dbos-sdk';
+import { codeOf } from '../database/failure.ts';
 import { openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError } from '../errors.ts';
@@ -107,6 +108,7 @@ async function apply(
   try {
     await outside(() => DBOS.applySchedules([schedule]));
   } catch (error) {
+    if (codeOf(error) !== undefined) throw error; // of the database
     throw new ConfigurationError(`The schedule '${name}' cannot be used: ${error}`, {
       cause: error,
     });
