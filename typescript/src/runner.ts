@@ -262,7 +262,12 @@ async function processed(result: SDKResult, processor: ResultProcessor | null): 
   return (await processor(result)) ?? result;
 }
 
-function runnerFor(
+/**
+ * The SDK's runner with Timestep's models.
+ *
+ * @internal
+ */
+export function runnerFor(
   runConfig: Partial<RunConfig> = {},
   modelProvider: ModelProvider | undefined,
 ): Runner {

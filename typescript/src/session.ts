@@ -68,14 +68,34 @@ export class Session implements SessionProtocol {
    * @param limit How many of the newest items to return. Default: all.
    */
   async getItems(limit?: number): Promise<AgentInputItem[]> {
+    return await this.itemsThrough(null, limit);
+  }
+
+  /**
+   * The conversation up to an item, `null` for all of it.
+   *
+   * @internal
+   */
+  async itemsThrough(itemId: number | null, limit?: number): Promise<AgentInputItem[]> {
     const database = await this.#open();
     const rows = await database.query<{ document: string }>(
       `select document from (select item_id, document from timestep.session_items
-         where session_id = $1 order by item_id desc limit $2) newest order by item_id`,
-      [this.sessionId, limit ?? null],
+         where session_id = $1 and item_id <= coalesce($2, item_id)
+         order by item_id desc limit $3) newest order by item_id`,
+      [this.sessionId, itemId, limit ?? null],
       { repeatable: true },
     );
     return this.#read(rows);
+  }
+
+  /**
+   * Whether it lies in the database of this URL.
+   *
+   * @internal
+   */
+  async isIn(url: string): Promise<boolean> {
+    if (this.#connectionString === undefined) return true;
+    return (await this.#open()).location.url === url;
   }
 
   /**

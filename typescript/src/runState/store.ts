@@ -34,6 +34,11 @@ export function savedVersion(state: AnyRunState): SavedVersion | undefined {
   return savedVersions.get(state);
 }
 
+/** Makes a state one that was never saved or loaded: what it is saved as follows what is there. */
+export function forgetSaved(state: AnyRunState): void {
+  savedVersions.delete(state);
+}
+
 export interface RunStateStoreOptions {
   /** The agent that the run started with; a saved run finds its agents and tools by name from here. */
   agent: AnyAgent;

@@ -1,0 +1,156 @@
+/** Where an execution of a run begins: its input, a saved state, or what the journal tells. */
+
+import type { AgentInputItem, RunConfig, Session as SessionProtocol } from '@openai/agents';
+import { ApprovalConflictError } from '../errors.ts';
+import { pendingApprovals } from '../runState/approvals.ts';
+import { fromWireItems, type WireItem } from '../runState/items.ts';
+import type { AnyRunState } from '../runState/native.ts';
+import { RunStateStore } from '../runState/store.ts';
+import { lastBoundary } from './boundary.ts';
+import type { Execution } from './execution.ts';
+
+/** What was decided on one call. */
+export interface CallDecision {
+  tool: string;
+  argumentsSha256: string;
+  argumentsUsed: string | null;
+}
+
+/** What the SDK is told by itself; a state knows it already. */
+export interface StartOptions {
+  maxTurns?: number | null;
+  context?: Record<string, unknown>;
+  conversationId?: string;
+  previousResponseId?: string;
+}
+
+/** What the SDK's runner is given. */
+export interface Beginning {
+  /** A text, wire items, or a state. */
+  input: string | WireItem[] | AnyRunState;
+  sessionId: string | null;
+  options: StartOptions;
+  /** How many items the run has added to its session before. */
+  added: number;
+}
+
+interface RunRow {
+  input: string;
+  session_id: string | null;
+  options: string;
+  segment: number;
+  state_session_id: string;
+  state_version: number;
+  session_items: number;
+}
+
+/** Makes the run's session, given its id. */
+export type SessionOf = (sessionId: string | null) => SessionProtocol | undefined;
+
+/** Where this execution of the run begins. */
+export async function segmentStart(
+  execution: Execution,
+  session: SessionOf,
+  config: Partial<RunConfig>,
+): Promise<Beginning> {
+  const { journal } = execution;
+  const [row] = await journal.database.query<RunRow>(
+    `select input, session_id, options, segment, state_session_id, state_version, session_items
+      from timestep.runs where run_id = $1`,
+    [journal.runId],
+    { repeatable: true },
+  );
+  const run = row as RunRow;
+  if (journal.epoch > 1) await journal.read();
+  if (run.segment > 0) return await afterPause(execution, run);
+  const beginning: Beginning = {
+    input: JSON.parse(run.input),
+    sessionId: run.session_id,
+    options: startOptions(JSON.parse(run.options)),
+    added: 0,
+  };
+  const found = await lastBoundary(execution, beginning, session(run.session_id), config);
+  return found ?? beginning;
+}
+
+/** The beginning's input as the SDK takes it. */
+export function sdkInput({ input }: Beginning): string | AgentInputItem[] | AnyRunState {
+  return Array.isArray(input) ? fromWireItems(input) : input;
+}
+
+function startOptions(stored: Record<string, unknown>): StartOptions {
+  const { max_turns, context, conversation_id, previous_response_id } = stored;
+  return {
+    ...(max_turns !== undefined && { maxTurns: max_turns as number | null }),
+    ...(context !== undefined && { context: context as Record<string, unknown> }),
+    ...(conversation_id !== undefined && { conversationId: conversation_id as string }),
+    ...(previous_response_id !== undefined && {
+      previousResponseId: previous_response_id as string,
+    }),
+  };
+}
+
+async function afterPause(execution: Execution, run: RunRow): Promise<Beginning> {
+  await using store = new RunStateStore({
+    agent: execution.agent,
+    sessionId: run.state_session_id,
+  });
+  const context = execution.live?.context;
+  const state = await store.load({ version: run.state_version, context });
+  await decide(execution, state, run);
+  return { input: state, sessionId: run.session_id, options: {}, added: run.session_items };
+}
+
+interface ApprovalRow {
+  status: string;
+  message: string | null;
+  always: boolean;
+}
+
+async function decide(execution: Execution, state: AnyRunState, run: RunRow): Promise<void> {
+  execution.decisions = await decisionsOf(execution);
+  const rows = await execution.journal.database.query<ApprovalRow>(
+    `select status, message, always from timestep.approvals
+      where session_id = $1 and version = $2 order by position`,
+    [run.state_session_id, run.state_version],
+    { repeatable: true },
+  );
+  const items = state.getInterruptions();
+  pendingApprovals(state).forEach((known, i) => {
+    const [item, row] = [items[i], rows[i]];
+    if (!item || !row || known.decision !== null) return;
+    const { status, message, always } = row;
+    if (status === 'approved') state.approve(item, { alwaysApprove: always });
+    else if (status === 'rejected' || status === 'expired') {
+      state.reject(item, { alwaysReject: always, ...(message !== null && { message }) });
+    } else {
+      throw new ApprovalConflictError(
+        `Run ${execution.journal.runId} was resumed, but nothing is decided on the call ` +
+          `${known.callId} of ${known.tool}.`,
+      );
+    }
+  });
+}
+
+interface DecisionRow {
+  call_id: string;
+  tool: string;
+  arguments_sha256: string;
+  arguments_used: string | null;
+}
+
+/** What was approved in this run, by call id. */
+async function decisionsOf({ journal }: Execution): Promise<Map<string, CallDecision>> {
+  const rows = await journal.database.query<DecisionRow>(
+    `select call_id, tool, arguments_sha256, arguments_used from timestep.approvals
+      where run_id = $1 and status = 'approved' and call_id is not null order by version`,
+    [journal.runId],
+    { repeatable: true },
+  );
+  return new Map(
+    rows.map(({ call_id, tool, arguments_sha256, arguments_used }) => [
+      call_id,
+      { tool, argumentsSha256: arguments_sha256, argumentsUsed: arguments_used },
+    ]),
+  );
+}

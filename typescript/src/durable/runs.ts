@@ -1,0 +1,463 @@
+/** Durable runs, for their users: start one, look at it, cancel it, remove old ones. */
+
+import { createHash, randomUUID } from 'node:crypto';
+import { DBOS, type WorkflowHandle } from '@dbos-inc/dbos-sdk';
+import {
+  Agent,
+  type AgentInputItem,
+  type ModelProvider,
+  type RunConfig,
+  type Runner,
+  RunState,
+  type Session as SessionProtocol,
+} from '@openai/agents';
+import { type Database, openDatabase } from '../database/index.ts';
+import { columnText, dump } from '../documents.ts';
+import { ConfigurationError, NotDurableError } from '../errors.ts';
+import { info } from '../logger.ts';
+import { defaultResultProcessor, type ResultProcessor, type RunOptions } from '../runner.ts';
+import { inputItems as itemsFrom, toWireItems } from '../runState/items.ts';
+import type { AnyAgent, AnyRunState } from '../runState/native.ts';
+import { encode, kindOf } from '../runState/record.ts';
+import { Session } from '../session.ts';
+import { resumeState } from './approvals.ts';
+import { configuration, type Runtime } from './configuration.ts';
+import { withClient } from './dbosQueue.ts';
+import { runAgentBody } from './execution.ts';
+import { launched } from './launch.ts';
+import { type Live, liveRuns, Outcome } from './live.ts';
+import { within } from './loop.ts';
+import { outside } from './outside.ts';
+import { currentProcess, type Process } from './process.ts';
+import { refuseUnrecordable } from './recordedAgent.ts';
+import { RUN_COLUMNS, type RunRecord, record, STEP_COLUMNS, type StepRecord } from './records.ts';
+import { describeAgents, registerAgent } from './registry.ts';
+import { resultOf, WorkflowResult } from './result.ts';
+import { calling } from './sql.ts';
+
+const CREATE = calling('create_run_v1', 11);
+const DEFAULT_MAX_TURNS = 10;
+
+/** What a durable run takes beside its input. */
+export interface DurableOptions {
+  /** For the tools: a plain object that JSON can hold, kept for later executions. */
+  context?: Record<string, unknown> | undefined;
+  /** As for the SDK's `run`. */
+  maxTurns?: number | null | undefined;
+  /**
+   * Settings of the SDK's `Runner`; a later execution in another process uses those given to
+   * `configureDBOS`.
+   */
+  runConfig?: Partial<RunConfig> | undefined;
+  /** A runner of your own, for listeners; `runConfig` is then not used. For this process, as that. */
+  runner?: Runner | undefined;
+  /** As for the SDK's `run`. */
+  errorHandlers?: RunOptions['errorHandlers'];
+  /** As for the SDK's `run`. */
+  previousResponseId?: string | undefined;
+  /** As for the SDK's `run`. */
+  conversationId?: string | undefined;
+  /** After how many seconds a decision that nobody took is a rejection. Default: never. */
+  approvalSeconds?: number | undefined;
+}
+
+/** What {@link runAgentWorkflow} takes. */
+export interface WorkflowOptions extends DurableOptions {
+  /** The agent to start with. */
+  agent: AnyAgent;
+  /** A text, items, or the state of a paused durable run, which goes on then. */
+  inputItems: string | AgentInputItem[] | Record<string, unknown>[] | AnyRunState;
+  /** Where history is read from and added to. Default: no history. */
+  session?: SessionProtocol | undefined;
+  /** Whether models answer as a stream. Default: false. */
+  stream?: boolean | undefined;
+  /**
+   * Given the SDK's streamed result, in this process only; it may consume the events. Default:
+   * `defaultResultProcessor`.
+   */
+  resultProcessor?: ResultProcessor | null | undefined;
+  /** As for `runAgent`. */
+  modelProvider?: ModelProvider | undefined;
+  /** For how long it may run; pauses do not count. Default: no limit. */
+  timeoutSeconds?: number | undefined;
+  /** The name of the run: the same one is the same run, wherever it was started. Default: a random one. */
+  workflowId?: string | undefined;
+}
+
+/**
+ * Run the agent so that the run outlives this process, and return what it comes to.
+ *
+ * Every answer of a model and every result of a tool is recorded when it is there. If the process
+ * dies, another one that has the agent, in either language, goes on from the record.
+ *
+ * @throws NotDurableError when something about the run cannot be recorded; it was not started.
+ * @throws ConfigurationError when a run of this id has another input, agent or session.
+ * @throws TimestepError when the run failed in another process, or before.
+ * @throws What ended the run in this process, unchanged.
+ */
+export async function runAgentWorkflow(given: WorkflowOptions): Promise<WorkflowResult>;
+/** The same; the arguments in the order of `runAgent`. */
+export async function runAgentWorkflow(
+  agent: AnyAgent,
+  inputItems: WorkflowOptions['inputItems'],
+  session?: SessionProtocol,
+  stream?: boolean,
+  resultProcessor?: ResultProcessor | null,
+  modelProvider?: ModelProvider,
+  timeoutSeconds?: number,
+  workflowId?: string,
+  options?: DurableOptions,
+): Promise<WorkflowResult>;
+export async function runAgentWorkflow(
+  first: AnyAgent | WorkflowOptions,
+  inputItems: WorkflowOptions['inputItems'] = '',
+  session?: SessionProtocol,
+  stream?: boolean,
+  resultProcessor?: ResultProcessor | null,
+  modelProvider?: ModelProvider,
+  timeoutSeconds?: number,
+  workflowId?: string,
+  options?: DurableOptions,
+): Promise<WorkflowResult> {
+  if (!(first instanceof Agent)) return await runGiven(first as WorkflowOptions);
+  const own = { inputItems, session, stream, resultProcessor, modelProvider };
+  return await runGiven({ ...options, agent: first, ...own, timeoutSeconds, workflowId });
+}
+
+async function runGiven({ inputItems, ...given }: WorkflowOptions): Promise<WorkflowResult> {
+  const live = liveOf(given);
+  if (inputItems instanceof RunState) {
+    refuse(given);
+    return await resumeState((await launched()).process, inputItems, live);
+  }
+  const request = requested({ ...given, inputItems });
+  const { process } = await launched();
+  await known(process, given.agent);
+  if (await create(process, request, { owner: process.instance })) {
+    await start(request.runId, live, { segment: 0 });
+  }
+  return await outcome(process, request.runId, live);
+}
+
+function liveOf(given: Omit<WorkflowOptions, 'inputItems'>): Live {
+  const { agent, session, stream = false, modelProvider, runConfig, runner, context } = given;
+  const processor =
+    given.resultProcessor === undefined ? defaultResultProcessor : given.resultProcessor;
+  const { errorHandlers } = given;
+  return {
+    agent,
+    session,
+    stream,
+    processor,
+    modelProvider,
+    runConfig,
+    runner,
+    context,
+    ...(errorHandlers && { errorHandlers }),
+  };
+}
+
+/** A run to be made, checked. */
+export interface Request {
+  runId: string;
+  agent: AnyAgent;
+  sessionId: string | null;
+  input: string;
+  inputSha256: string;
+  options: string;
+  timeoutSeconds: number | null;
+  queueName: string | null;
+  schedule: string | null;
+  language: Runtime;
+}
+
+/** What a run is made of. */
+export interface Requested extends DurableOptions {
+  agent: AnyAgent;
+  inputItems: string | AgentInputItem[] | Record<string, unknown>[];
+  session?: SessionProtocol | undefined;
+  workflowId?: string | undefined;
+  timeoutSeconds?: number | undefined;
+  queueName?: string | undefined;
+  schedule?: string | undefined;
+  language?: Runtime | undefined;
+}
+
+/**
+ * A run to be made.
+ *
+ * @throws ConfigurationError when a value cannot be used.
+ * @throws NotDurableError when something about it cannot be recorded or kept.
+ */
+export function requested(given: Requested): Request {
+  const { agent, inputItems, session, workflowId, timeoutSeconds } = given;
+  if (workflowId !== undefined && !workflowId.trim()) {
+    throw new ConfigurationError('workflowId is empty: give a text, or leave it out.');
+  }
+  if (timeoutSeconds !== undefined && !(timeoutSeconds > 0)) {
+    throw new ConfigurationError(`timeoutSeconds is ${timeoutSeconds}; expected more than 0.`);
+  }
+  refuse(given);
+  const wire = typeof inputItems === 'string' ? inputItems : toWireItems(itemsFrom(inputItems));
+  return {
+    runId: workflowId ?? randomUUID(),
+    agent,
+    sessionId: session ? (session as Session).sessionId : null,
+    input: dump(wire),
+    inputSha256: createHash('sha256').update(encode(wire)).digest('hex'),
+    options: stored(given),
+    timeoutSeconds: timeoutSeconds ?? null,
+    queueName: given.queueName ?? null,
+    schedule: given.schedule ?? null,
+    language: given.language ?? 'typescript',
+  };
+}
+
+/** Refuses what cannot be recorded before anything is started. */
+function refuse({ agent, session }: Pick<Requested, 'agent' | 'session'>): void {
+  registerAgent(agent);
+  refuseUnrecordable(agent);
+  if (session === undefined || session instanceof Session) return;
+  throw new NotDurableError(
+    `The session is ${kindOf(session)}, which another process that goes on with the run would not ` +
+      "have: use Timestep's Session.",
+  );
+}
+
+function stored(given: DurableOptions): string {
+  const { context, maxTurns = DEFAULT_MAX_TURNS } = given;
+  if (context !== undefined && Object.getPrototypeOf(context) !== Object.prototype) {
+    throw new NotDurableError(
+      `The context is ${kindOf(context)}, which a later execution could not have: a durable run ` +
+        'takes a plain object that JSON can hold.',
+    );
+  }
+  try {
+    return dump({
+      context,
+      conversation_id: given.conversationId,
+      previous_response_id: given.previousResponseId,
+      approval_seconds: given.approvalSeconds,
+      max_turns: maxTurns,
+    });
+  } catch (error) {
+    throw new NotDurableError(
+      `The context cannot be kept for a later execution: ${(error as Error).message}`,
+    );
+  }
+}
+
+/** Makes the agent known to this process and describes it in the database. */
+export async function known({ database }: Process, agent: AnyAgent): Promise<void> {
+  registerAgent(agent);
+  await describeAgents(database, agent);
+}
+
+/**
+ * Makes the run; false if it is there.
+ *
+ * @throws ConfigurationError when the run that is there has another input, agent or session.
+ */
+export async function create(
+  { database }: Process,
+  request: Request,
+  { owner }: { owner: string | null },
+): Promise<boolean> {
+  const [row] = await database.query<{ created: boolean; conflict: string | null }>(CREATE, [
+    request.runId,
+    columnText(request.agent.name),
+    request.sessionId,
+    request.language,
+    owner,
+    request.input,
+    request.inputSha256,
+    request.options,
+    request.queueName,
+    request.schedule,
+    request.timeoutSeconds,
+  ]);
+  const { created, conflict } = row as { created: boolean; conflict: string | null };
+  if (conflict === null) return created;
+  throw new ConfigurationError(
+    `The run '${request.runId}' exists with another ${conflict}: one workflowId is one run. Use a ` +
+      'new workflowId, or pass what the run was started with.',
+  );
+}
+
+/** Executes a run, or its next segment, in this process. */
+export async function start(
+  runId: string,
+  live: Live | undefined,
+  { segment }: { segment: number },
+): Promise<void> {
+  if (live) {
+    live.outcome = new Outcome();
+    liveRuns.set(runId, live);
+  }
+  const workflowID = segment === 0 ? runId : `${runId}:r${segment}`;
+  const begin = () => DBOS.startWorkflow(runAgentBody, { workflowID })({ run_id: runId, segment });
+  // a run that a tool of another one starts belongs to nobody but itself
+  const handle = await (DBOS.isWithinWorkflow() ? outside(begin) : within(undefined, begin));
+  if (live) live.workflow = untilWorkflowEnds(handle, live);
+}
+
+/** Waits for DBOS to end a workflow, which it does at once if it knows the id from before. */
+async function untilWorkflowEnds(handle: WorkflowHandle<unknown>, live: Live): Promise<void> {
+  try {
+    await handle.getResult();
+  } catch (error) {
+    info('workflow %s: %s', handle.workflowID, error); // what became of the run lies in timestep.runs
+  } finally {
+    live.outcome?.tell(undefined);
+  }
+}
+
+/** Waits for what a run comes to; an error in this process is thrown as it is. */
+export async function outcome(
+  { database }: Process,
+  runId: string,
+  live: Live,
+): Promise<WorkflowResult> {
+  if (!live.outcome) return await resultOf(database, runId, live.agent);
+  const result = await live.outcome.result.finally(async () => {
+    if (liveRuns.get(runId) === live) liveRuns.delete(runId);
+    await live.workflow; // DBOS notes the end too; the process may end when this returns
+  });
+  const ended = await resultOf(database, runId, live.agent);
+  if (!result || ended.status !== 'completed') return ended;
+  const { finalOutput } = result;
+  return new WorkflowResult({
+    runId,
+    status: 'completed',
+    finalOutput,
+    usage: result.state.usage,
+  });
+}
+
+/** How a run stands; undefined when there is none. */
+export async function getRun(runId: string): Promise<RunRecord | undefined> {
+  await using database = await openDatabase();
+  const [row] = await database.query(
+    `select ${RUN_COLUMNS} from timestep.runs where run_id = $1`,
+    [runId],
+    { repeatable: true },
+  );
+  return row && record<RunRecord>(row);
+}
+
+/** Which runs {@link listRuns} returns. */
+export interface RunFilter {
+  /** Only of this status. Default: of any. */
+  status?: RunRecord['status'] | undefined;
+  /** Only of the agent of this name. Default: of any. */
+  agent?: string | undefined;
+  /** Only of this session. Default: of any. */
+  sessionId?: string | undefined;
+  /** At most so many. Default: 100. */
+  limit?: number | undefined;
+}
+
+/** Runs, newest first. */
+export async function listRuns({
+  status,
+  agent,
+  sessionId,
+  limit = 100,
+}: RunFilter = {}): Promise<RunRecord[]> {
+  await using database = await openDatabase();
+  const rows = await database.query(
+    `select ${RUN_COLUMNS} from timestep.runs
+      where status = coalesce($1, status) and agent = coalesce($2, agent)
+        and ($3::text is null or session_id = $3)
+      order by created_at desc, run_id limit $4`,
+    [status ?? null, agent ?? null, sessionId ?? null, limit],
+    { repeatable: true },
+  );
+  return rows.map((row) => record<RunRecord>(row));
+}
+
+/** The model calls and tool calls of a run in the order in which they ended. */
+export async function listRunSteps(runId: string): Promise<StepRecord[]> {
+  await using database = await openDatabase();
+  const rows = await database.query(
+    `select ${STEP_COLUMNS} from timestep.steps where run_id = $1 and kind <> 'session'
+      order by finished_at nulls last, key`,
+    [runId],
+    { repeatable: true },
+  );
+  return rows.map((row) => record<StepRecord>(row));
+}
+
+/**
+ * End a run that has not ended; what it still does is not recorded.
+ *
+ * The process that executes it stops it within a sixth of its lease (5 seconds), or at its next step.
+ *
+ * @param options.reason Why, for `getRun`. Default: `cancelled by its user`.
+ * @returns True if this call ended the run, false if it had ended before.
+ * @throws ConfigurationError when there is no such run.
+ */
+export async function cancelRun(
+  runId: string,
+  { reason = 'cancelled by its user' }: { reason?: string | undefined } = {},
+): Promise<boolean> {
+  await using database = await openDatabase();
+  const [row] = await database.query<{ before: string | null }>(
+    'select timestep.cancel_run_v1($1, $2) as before',
+    [runId, columnText(reason)],
+  );
+  const before = row?.before ?? null;
+  if (before === null) {
+    throw new ConfigurationError(`There is no run '${runId}' in ${database.location.display}.`);
+  }
+  currentProcess()?.active.get(runId)?.stop();
+  return ['pending', 'running', 'interrupted'].includes(before);
+}
+
+/**
+ * Remove runs that ended longer ago than that, with all that is theirs; returns how many.
+ *
+ * Conversations stay: they belong to their sessions.
+ *
+ * @param options.olderThanSeconds How long ago a run must have ended.
+ * @throws ConfigurationError when the time is negative.
+ */
+export async function deleteRuns({
+  olderThanSeconds,
+}: {
+  olderThanSeconds: number;
+}): Promise<number> {
+  if (!(olderThanSeconds >= 0)) {
+    throw new ConfigurationError(
+      `olderThanSeconds is ${olderThanSeconds}; expected no negative time.`,
+    );
+  }
+  await using database = await openDatabase();
+  const before = new Date(Date.now() - olderThanSeconds * 1000);
+  for (let removed = 0; ; ) {
+    const rows = await database.query<Removed>('select * from timestep.delete_runs_v1($1, 100)', [
+      before,
+    ]);
+    if (rows.length === 0) return removed;
+    removed += rows.length;
+    await deleteWorkflows(database, rows);
+  }
+}
+
+interface Removed {
+  run_id: string;
+  segment: number;
+  epoch: number;
+}
+
+/** Removes what DBOS keeps of runs: a workflow for each segment and each taking over. */
+async function deleteWorkflows(database: Database, runs: Removed[]): Promise<void> {
+  const url = configuration().systemDatabaseUrl ?? database.location.url;
+  const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
+  const ids = runs.flatMap(({ run_id, segment, epoch }) => [
+    run_id,
+    ...upTo(segment).map((number) => `${run_id}:r${number}`),
+    ...upTo(epoch).map((number) => `${run_id}#${number}`),
+  ]);
+  await withClient(url, (client) => client.deleteWorkflows(ids));
+}
