@@ -27,6 +27,7 @@ import './tick.ts'; // registers its workflow, which DBOS allows before a launch
 const MIGRATION_LOCK = 7470002;
 const LOCK_POLL_MS = 100;
 const LOCK_WAIT_MS = 120_000;
+const DRAIN_MS = 5_000;
 
 /** A launched DBOS, and who this process is in it. */
 export interface Launched {
@@ -90,7 +91,8 @@ async function end(here: Promise<Launched> | undefined): Promise<void> {
 
 async function shutDown(process: Process, heart: Heart): Promise<void> {
   await heart.stop();
-  await outside(() => DBOS.shutdown());
+  // what was stopped just now may end in peace
+  await outside(() => DBOS.shutdown({ workflowCompletionTimeoutMS: DRAIN_MS }));
   useProcess(undefined);
   await process.database.close();
 }

@@ -162,23 +162,33 @@ export interface ScheduleRecord {
 export const RUN_COLUMNS = `run_id, agent, session_id, status, language, segment, epoch, input,
   options, output, error_type, error, queue_name, schedule, turns, requests, input_tokens,
   output_tokens, total_tokens, created_at, started_at, updated_at, finished_at, deadline_at`;
-export const STEP_COLUMNS = `key, kind, status, agent, name, call_id, arguments, body as output,
+export const STEP_COLUMNS = `key, kind, status, agent, name, call_id, arguments, body,
   input_tokens, output_tokens, total_tokens, cost, language, segment, started_at, finished_at`;
 export const APPROVAL_COLUMNS = `approval_id, run_id, session_id, agent, tool, call_id, arguments,
   arguments_used, status, reason, message, always, decided_by, created_at, decided_at, expires_at`;
 export const SCHEDULE_COLUMNS = `name, language, crontab, timezone, agent, session_id, input,
   options, queue_name, created_at, updated_at`;
 
-/** Columns of JSON text. */
-const JSON_COLUMNS = new Set(['input', 'options', 'output']);
-
-/** A row as users read it: `run_id` as `runId`, JSON parsed. */
+/** A row as users read it: `run_id` as `runId`, JSON parsed, of a step's body what it put out. */
 export function record<Kind extends object>(row: object): Kind {
-  const entries = Object.entries(row).map(([column, value]) => [
-    camelCased(column),
-    JSON_COLUMNS.has(column) && typeof value === 'string' ? JSON.parse(value) : value,
-  ]);
-  return Object.fromEntries(entries) as Kind;
+  return Object.fromEntries(Object.entries(row).map(member)) as Kind;
+}
+
+function member([column, value]: [string, unknown]): [string, unknown] {
+  switch (column) {
+    case 'input':
+    case 'options':
+    case 'output':
+      return [column, parsed(value)];
+    case 'body':
+      return ['output', (parsed(value) as { output: unknown } | null)?.output ?? null];
+    default:
+      return [camelCased(column), value];
+  }
+}
+
+function parsed(text: unknown): unknown {
+  return typeof text === 'string' ? JSON.parse(text) : text;
 }
 
 function camelCased(column: string): string {
