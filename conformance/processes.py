@@ -80,7 +80,7 @@ class Driver:
     """A running driver of one language."""
 
     def __init__(self, pid: int, commands: IO[str], answers: IO[str]) -> None:
-        self._pid = pid
+        self.pid = pid
         self._commands = commands
         self._answers = answers
         self._numbers = itertools.count()
@@ -98,11 +98,11 @@ class Driver:
             if self._ended:
                 pending.hear(None)
                 return pending
-        try:
-            self._commands.write(json.dumps({"id": number, "do": do, **command}) + "\n")
-            self._commands.flush()
-        except BrokenPipeError:
-            pending.hear(None)
+            try:
+                self._commands.write(json.dumps({"id": number, "do": do, **command}) + "\n")
+                self._commands.flush()
+            except BrokenPipeError:
+                pending.hear(None)
         return pending
 
     def ask(self, do: str, **command: Any) -> Answer:
@@ -110,7 +110,7 @@ class Driver:
 
     def kill(self) -> None:
         """End the process at once, wherever it is."""
-        os.kill(self._pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
         self.close()
 
     def close(self) -> None:

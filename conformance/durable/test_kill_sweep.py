@@ -1,0 +1,250 @@
+"""kill -9 at every boundary and inside every call: another process finishes what is left.
+
+A run that nobody disturbs tells which moments there are: before and after every statement that
+changes something, in the middle of every call of a tool, and while every answer of the model is
+waited for. Then it is begun again for each of them, killed there, and finished by a worker of one
+of the two languages. What comes of it is what the undisturbed run came to, and nothing that was
+done is done again.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import product, zip_longest
+from typing import Any, cast
+
+import pytest
+
+from ..processes import Driver, DriverDiedError
+from .story import GATE, Story, long_story
+from .world import LANGUAGES, World, success
+
+Json = dict[str, Any]
+AT_MOST_ONCE = {"mail", "refund"}
+AT_A_TIME = 4
+PAIRS = list(product(LANGUAGES, LANGUAGES))
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run comes to that nobody disturbs."""
+
+    answer: Json
+    history: list[Json]
+    model_calls: int
+    tool_calls: "Counter[str]"
+    moments: list[str]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: World, staff: dict[str, Driver]) -> dict[str, Undisturbed]:
+    return {language: watch(world, language) for language in staff}
+
+
+def watch(world: World, language: str) -> Undisturbed:
+    """Run without a disturbance."""
+    story = long_story(world.server, f"undisturbed.{language}")
+    story.tell()
+    worker = world.hire(language)
+    answer = success(worker.ask("run", **told(story, stream=False)))
+    moments = [*answer.pop("moments"), *(f"asked {script}" for script, _ in story.scripts())]
+    return Undisturbed(
+        answer=answer,
+        history=world.history(story.run),
+        model_calls=len(story.requests()),
+        tool_calls=starts(world.tool_calls(story.run)),
+        moments=[moment.replace(story.run, "RUN") for moment in moments],
+    )
+
+
+def told(story: Story, *, stream: bool) -> Json:
+    return {
+        "run": story.run,
+        "company": story.run,
+        "session": story.run,
+        "stream": stream,
+        "approve": True,
+    }
+
+
+def starts(tool_calls: Iterable[Json]) -> "Counter[str]":
+    """Count how often each call was begun, by its place in the run."""
+    places = (each["key"].partition("/")[2] for each in tool_calls if each["what"] == "start")
+    return Counter(places)
+
+
+def worth_a_kill(moment: str) -> bool:
+    """Leave out moments between which and the one before nothing happens but waiting."""
+    kind, _, what = moment.partition(" ")
+    return kind != "before" or what.startswith("record_step")
+
+
+def test_the_runs_of_both_languages_come_to_the_same(undisturbed: dict[str, Undisturbed]) -> None:
+    for each in undisturbed.values():
+        assert each.answer["output"] == "all done"
+        assert each.answer["usage"] == [8, 80, 8, 88]
+        assert each.model_calls == 8
+        assert set(each.tool_calls) == {
+            *("c1", "c2", "c3/n1", "c3/n2", "c4", "c6", "c7", "c8", "c9"),
+        }
+        assert set(each.tool_calls.values()) == {1}
+        assert len([moment for moment in each.moments if worth_a_kill(moment)]) > 60
+        assert len(each.history) == 20
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_a_run_survives_a_kill_at_every_moment(
+    world: World,
+    staff: dict[str, Driver],
+    undisturbed: dict[str, Undisturbed],
+    first: str,
+    second: str,
+) -> None:
+    """Each moment is one pair's; over the pairs every moment has its turn."""
+    moments = [moment for moment in undisturbed[first].moments if worth_a_kill(moment)]
+    place = PAIRS.index((first, second))
+    sweep(world, staff, undisturbed, first, second, moments[place :: len(PAIRS)])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_a_run_survives_a_kill_at_every_moment_of_every_pair(
+    world: World,
+    staff: dict[str, Driver],
+    undisturbed: dict[str, Undisturbed],
+    first: str,
+    second: str,
+) -> None:
+    sweep(world, staff, undisturbed, first, second, undisturbed[first].moments)
+
+
+def sweep(
+    world: World,
+    staff: dict[str, Driver],
+    undisturbed: dict[str, Undisturbed],
+    first: str,
+    second: str,
+    moments: list[str],
+) -> None:
+    """Kill at each of the moments, and look at what the second worker makes of it."""
+
+    def one(place: int) -> str:
+        case = Case(world, f"{first}.{second}.{place}", moments[place], stream=bool(place % 2))
+        try:
+            case.kill(first)
+            case.finish(staff[second])
+            case.check(undisturbed[first])
+        except (AssertionError, TimeoutError) as error:
+            return f"{moments[place]}: {error}"
+        return ""
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        failures = [failure for failure in pool.map(one, range(len(moments))) if failure]
+    assert not failures, "\n".join([f"{len(failures)} of {len(moments)} moments:", *failures])
+
+
+class Case:
+    """One run, which is killed at one moment."""
+
+    def __init__(self, world: World, run: str, moment: str, *, stream: bool) -> None:
+        self.world = world
+        self.story = long_story(world.server, run)
+        self.moment = moment.replace("RUN", run)
+        self.stream = stream
+        self.done: set[str] = set()
+
+    def kill(self, language: str) -> None:
+        """Begin the run and kill its process at the moment."""
+        held = self.moment.removeprefix("asked ") if self.moment.startswith("asked ") else None
+        self.story.tell(hold=held)
+        worker = self.world.hire(language, kill=self.moment)
+        running = worker.send("run", **told(self.story, stream=self.stream))
+        if held:
+            self.world.server.wait_until_held(held, GATE, timeout_seconds=60)
+            worker.kill()
+        with suppress(DriverDiedError):
+            came_to = running.wait()
+            raise AssertionError(f"the moment did not come; the run came to {came_to}")
+        steps = self.world.steps(self.story.run)
+        self.done = {key for key, step in steps.items() if step["status"] != "started"}
+        self.killed = worker.pid
+        self.world.bury(worker)
+
+    def finish(self, worker: Driver) -> None:
+        """Let another worker go on with it."""
+        self.answer = success(worker.ask("run", **told(self.story, stream=self.stream)))
+        self.answer.pop("moments")
+
+    def check(self, undisturbed: Undisturbed) -> None:
+        """Compare what came of it with a run that nobody disturbed."""
+        assert self.answer == undisturbed.answer
+        self._check_history(undisturbed.history)
+        self._check_model(undisturbed.model_calls)
+        self._check_tools(undisturbed.tool_calls)
+        self.story.forget()
+
+    def _check_history(self, undisturbed: list[Json]) -> None:
+        run = self.story.run
+        unknown = {
+            key.partition("/")[2]
+            for key, step in self.world.steps(run).items()
+            if step["status"] == "unknown"
+        }
+        found, expected = [
+            [plain(item, unknown) for item in items]
+            for items in (self.world.history(run), undisturbed)
+        ]
+        different = [pair for pair in zip_longest(found, expected) if pair[0] != pair[1]]
+        assert not different, f"the session differs: {different}"
+
+    def _check_model(self, undisturbed: int) -> None:
+        requests = self.story.requests()
+        assert len(requests) <= undisturbed + 1, f"{len(requests)} model calls"
+        scripts = [script for script, _ in self.story.scripts()]
+        asked_again = {
+            entry["script"] for entry in requests if worker_of(entry) != str(self.killed)
+        }
+        recorded = {key for key in self.done if key.startswith("m:")}
+        answered = {script for script in scripts if self._model_key(script) in recorded}
+        assert not asked_again & answered, "a recorded model call was made again"
+
+    def _model_key(self, script: str) -> str:
+        """Return the key under which the answer of a script is recorded."""
+        inner = script.startswith(f"{self.story.run}.inner-")
+        names = [name for name, _ in self.story.scripts() if (".inner-" in name) == inner]
+        return f"m:{'/c3' if inner else ''}:{names.index(script)}"
+
+    def _check_tools(self, undisturbed: "Counter[str]") -> None:
+        calls = self.world.tool_calls(self.story.run)
+        begun = starts(calls)
+        assert set(begun) <= set(undisturbed)
+        missing = set(undisturbed) - set(begun)
+        assert not missing - self._unknown(), f"never called: {missing}"
+        assert sum(begun.values()) <= sum(undisturbed.values()) + 2, f"too many calls: {begun}"
+        for each in calls:
+            key = f"t:/{each['key'].partition('/')[2]}"
+            again = key in self.done and each["pid"] != self.killed
+            assert not again, f"a recorded call was made again: {each}"
+        once = {each["key"].partition("/")[2] for each in calls if each["tool"] in AT_MOST_ONCE}
+        twice = {place for place in once if begun[place] > 1}
+        assert not twice, f"called twice: {twice}"
+
+    def _unknown(self) -> set[str]:
+        steps = self.world.steps(self.story.run)
+        return {k.removeprefix("t:/") for k, step in steps.items() if step["status"] == "unknown"}
+
+
+def worker_of(entry: Any) -> str:
+    return cast("dict[str, str]", entry["headers"])["x-worker"]
+
+
+def plain(item: Json, unknown: set[str]) -> Json:
+    """Return an item of a session for comparison.
+
+    A call whose outcome nobody knows has told the model so, in place of what it returned.
+    """
+    if item.get("type") == "function_call_output" and item["call_id"] in unknown:
+        return {**item, "output": "unknown"}
+    return item
