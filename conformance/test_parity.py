@@ -30,7 +30,10 @@ def camel(name: str) -> str:
 def test_both_packages_export_the_same_names(world: World) -> None:
     python = {camel(name) for name in names(world, "python")["exports"]}
     typescript = set(names(world, "typescript")["exports"])
-    assert python == typescript
+    # a class in Python may be no more than a type in TypeScript, which no program can list
+    index = (ROOT / "typescript/src/index.ts").read_text()
+    types = set(re.findall(r"\btype (\w+)", index))
+    assert python - types == typescript - types
 
 
 def test_both_packages_have_the_errors_of_the_specification(world: World) -> None:

@@ -35,12 +35,15 @@ from openai import AsyncOpenAI
 from support.waiting import until
 from timestep import Session
 from timestep.database import Database
-from timestep.durable.approvals import RunHandle, decide_approval, list_approvals, resume_run
+from timestep.durable.approvals import decide_approval
 from timestep.durable.configuration import configure_dbos
+from timestep.durable.endings import cancel_run, delete_runs
 from timestep.durable.launch import ensure_dbos_launched
 from timestep.durable.queue import queue_agent_workflow
 from timestep.durable.rate_limit import ModelRateLimit, set_rate_limit
-from timestep.durable.runs import cancel_run, delete_runs, list_runs, run_agent_workflow
+from timestep.durable.reading import list_approvals, list_runs
+from timestep.durable.resuming import RunHandle, resume_run
+from timestep.durable.runs import run_agent_workflow
 from timestep.durable.schedule import create_scheduled_agent_workflow, delete_schedule
 from timestep.durable.tools import durable_tool, idempotency_key
 from timestep.errors import ApprovalConflictError, NotDurableError
@@ -249,7 +252,7 @@ async def run(
     )
     while approve and result.status == "interrupted":
         for approval in await list_approvals(run_id=workflow_id):
-            await decide_approval(approval["approval_id"], approve=True, decided_by="worker")
+            await decide_approval(approval.approval_id, approve=True, decided_by="worker")
         result = await (await resume_run(workflow_id)).get_result()
     return answer(result)
 
@@ -261,7 +264,7 @@ async def wait(*, workflow_id: str) -> dict[str, Any]:
 async def decide(*, workflow_id: str, **decision: Any) -> dict[str, Any]:
     """Decide alike on all that a run waits for, once, and let it go on."""
     for approval in await list_approvals(run_id=workflow_id):
-        await decide_approval(approval["approval_id"], **decision)
+        await decide_approval(approval.approval_id, **decision)
     return answer(await (await resume_run(workflow_id)).get_result())
 
 
@@ -316,10 +319,10 @@ async def limited(*, ids: list[str], requests: int, seconds: float) -> list[dict
 async def edited(*, workflow_id: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Let a run go on with other arguments than the model's; of two decisions one counts."""
     (approval,) = await list_approvals(run_id=workflow_id)
-    await decide_approval(approval["approval_id"], approve=True, arguments=arguments)
+    await decide_approval(approval.approval_id, approve=True, arguments=arguments)
     conflict = ""
     try:
-        await decide_approval(approval["approval_id"], approve=False, decided_by="late")
+        await decide_approval(approval.approval_id, approve=False, decided_by="late")
     except ApprovalConflictError as error:
         conflict = str(error)
     handles = await asyncio.gather(resume_run(workflow_id), resume_run(workflow_id))
@@ -359,12 +362,12 @@ async def schedule(*, names: list[str], runs: int) -> list[str]:
         )
     while True:
         found = await list_runs(status="completed")
-        if all(sum(r["schedule"] == name for r in found) >= runs for name in names):
+        if all(sum(r.schedule == name for r in found) >= runs for name in names):
             break
         await asyncio.sleep(0.2)
     for name in names:
         assert await delete_schedule(name)
-    return sorted(run["run_id"] for run in found)
+    return sorted(run.run_id for run in found)
 
 
 async def cancelled(*, workflow_id: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from timestep.cli import db, demo, doctor
+from timestep.cli import approvals, db, demo, doctor, runs
 from timestep.errors import TimestepError
 
 FAILED = 1
@@ -24,6 +24,8 @@ COMMANDS: list[Callable[..., None]] = [
     demo.add_parser,
     doctor.add_parser,
     db.add_parser,
+    runs.add_parser,
+    approvals.add_parser,
 ]
 
 

@@ -1,36 +1,110 @@
-"""Rows of the database as commands print them."""
+"""What is read back about runs, as commands print it."""
 
+import argparse
+import dataclasses
+import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from timestep.cli.output import print_facts
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Row = TypeVar("Row", bound="DataclassInstance")
+_LONGEST = 200  # characters of a value in a table
+
 
 def print_rows(
-    rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, nothing: str
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    *,
+    nothing: str,
+    describe: Callable[[Row], dict[str, str]] | None = None,
 ) -> None:
-    """Print a table on a terminal, one line of tab-separated values per row elsewhere."""
-    if not rows:
-        print(nothing)
-        return
+    """Print rows for people on a terminal, one line of tab-separated values per row elsewhere.
+
+    Args:
+        rows: The rows.
+        columns: Which of their fields.
+        nothing: What a person reads where there are none.
+        describe: Makes names and values of a row, printed one below the other under the row's
+            first column (None: a table of the columns).
+    """
     if not sys.stdout.isatty():
-        print("\n".join("\t".join(_text(row[name]) for name in columns) for row in rows))
-        return
-    table = Table(*columns, box=None)
+        for row in rows:
+            print("\t".join(_on_one_line(_text(getattr(row, name))) for name in columns))
+    elif not rows:
+        print(nothing)
+    elif describe is None:
+        _print_table(rows, columns)
+    else:
+        for number, row in enumerate(rows):
+            print("\n" * (number > 0) + _text(getattr(row, columns[0])))
+            print_facts(describe(row))
+
+
+def _print_table(rows: "Sequence[DataclassInstance]", columns: Sequence[str]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_text(row[name])) for name in columns))
+        table.add_row(*(Text(_text(getattr(row, name))) for name in columns))
     Console().print(table)
 
 
-def plain(row: Mapping[str, object]) -> dict[str, object]:
-    """Return a row fit for JSON: times and the like as text."""
-    return {
-        name: value if isinstance(value, str | int | float | bool | None) else str(value)
-        for name, value in row.items()
-    }
+def facts(row: "DataclassInstance") -> dict[str, str]:
+    """Return what is there of a row, as text."""
+    given = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    return {name: _text(value) for name, value in given.items() if value not in (None, {}, [])}
 
 
-def _text(value: object) -> str:
-    return "-" if value is None else str(value).replace("\t", " ").replace("\n", " ")
+def shortened(row: Row) -> Row:
+    """Return a row whose long values end early, for a table."""
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    texts = {name: _text(value) for name, value in values.items() if value is not None}
+    long = {name: f"{text[:_LONGEST]}…" for name, text in texts.items() if len(text) > _LONGEST}
+    return dataclasses.replace(row, **long)
+
+
+def positive(text: str) -> int:
+    """Return a number of 1 or more, for argparse."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def plain(row: "DataclassInstance") -> dict[str, Any]:
+    """Return a row fit for JSON."""
+    return {name: _plain(value) for name, value in dataclasses.asdict(row).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case datetime():
+            return value.astimezone().isoformat(" ", "seconds")
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+        case Decimal():
+            return f"{value.normalize():f}"
+        case _:
+            return str(value)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split()) if any(c in text for c in "\t\r\n") else text

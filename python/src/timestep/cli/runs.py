@@ -1,16 +1,24 @@
-"""timestep runs: durable runs, what they did, and ending them."""
+"""timestep runs: durable runs, what they did, and ending them.
+
+Exit codes:
+  0  done; also for a run that had ended before it was to be cancelled
+  1  there is no such run, or the database cannot be used
+"""
 
 import argparse
 import asyncio
-from typing import Any
+import sys
 
 from timestep.cli.output import Commands, add_json_option, print_facts, print_json
-from timestep.cli.rows import plain, print_rows
+from timestep.cli.rows import facts, plain, positive, print_rows, shortened
+from timestep.durable.endings import cancel_run
+from timestep.durable.reading import get_run, list_approvals, list_run_steps, list_runs
+from timestep.durable.records import ApprovalRecord, RunRecord, StepRecord
 from timestep.errors import ConfigurationError
 
 STATUSES = ("pending", "running", "interrupted", "completed", "failed", "cancelled")
-_SHOWN = ("run_id", "status", "agent", "session_id", "created_at", "finished_at", "total_tokens")
-_STEP = ("key", "agent", "name", "status", "arguments", "total_tokens", "language", "finished_at")
+_RUNS = ("run_id", "status", "agent", "created_at", "total_tokens")
+_STEPS = ("kind", "name", "status", "arguments", "output", "total_tokens")
 
 
 def add_parser(commands: Commands) -> None:
@@ -18,31 +26,29 @@ def add_parser(commands: Commands) -> None:
     meaning = "durable runs: list them, show one, cancel one"
     parser = commands.add_parser("runs", help=meaning, description=meaning)
     actions = parser.add_subparsers(required=True, metavar="action")
-    listing = actions.add_parser("list", help="the newest runs", description="the newest runs")
+    meaning = "the newest runs"
+    listing = actions.add_parser("list", help=meaning, description=meaning)
     listing.add_argument("--status", choices=STATUSES, help="only runs of this status")
     listing.add_argument("--agent", help="only runs of this agent")
     listing.add_argument("--session", help="only runs of this session")
-    listing.add_argument("--limit", type=int, default=20, help="at most so many (20)")
-    _finish(listing, show_list)
-    showing = actions.add_parser("show", help="a run and its steps", description="one run")
+    listing.add_argument("--limit", type=positive, default=20, help="at most so many (20)")
+    add_json_option(listing)
+    listing.set_defaults(run=show_list)
+    meaning = "a run, its model calls and tool calls, and what it waits for"
+    showing = actions.add_parser("show", help=meaning, description=meaning)
     showing.add_argument("run_id")
-    _finish(showing, show)
+    add_json_option(showing)
+    showing.set_defaults(run=show)
     meaning = "end a run; what it still does is not recorded"
     cancelling = actions.add_parser("cancel", help=meaning, description=meaning)
     cancelling.add_argument("run_id")
-    cancelling.add_argument("--reason", default="cancelled on the command line")
-    _finish(cancelling, cancel)
-
-
-def _finish(parser: argparse.ArgumentParser, run: Any) -> None:
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    cancelling.add_argument("--reason", default="cancelled on the command line", help="for the row")
+    add_json_option(cancelling)
+    cancelling.set_defaults(run=cancel)
 
 
 def show_list(arguments: argparse.Namespace) -> int:
     """Print the newest runs."""
-    from timestep.durable.runs import list_runs  # here, so that other commands start faster
-
     runs = asyncio.run(
         list_runs(
             status=arguments.status,
@@ -54,27 +60,35 @@ def show_list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([plain(run) for run in runs])
     else:
-        print_rows(runs, _SHOWN, nothing="no runs")
+        print_rows(runs, _RUNS, nothing="no runs")
     return 0
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Print a run and its steps."""
-    run, steps = asyncio.run(_run_and_steps(arguments.run_id))
-    if run is None:
-        raise ConfigurationError(f"There is no run {arguments.run_id!r} in this database.")
+    """Print a run, its steps and what it waits for."""
+    run, steps, waiting = asyncio.run(_all_of(arguments.run_id))
     if arguments.json:
-        print_json({**plain(run), "steps": [plain(step) for step in steps]})
-    else:
-        print_facts({name: value for name, value in run.items() if value is not None})
-        print_rows(steps, _STEP, nothing="no steps yet")
+        print_json(
+            {
+                **plain(run),
+                "steps": [plain(step) for step in steps],
+                "waits_for": [plain(approval) for approval in waiting],
+            }
+        )
+        return 0
+    print_facts(facts(run))
+    print()
+    print_rows([shortened(step) for step in steps], _STEPS, nothing="no steps yet")
+    if waiting:
+        print(
+            f"\nwaits for {len(waiting)} decision(s): timestep approvals list --run {run.run_id}",
+            file=sys.stderr,
+        )
     return 0
 
 
 def cancel(arguments: argparse.Namespace) -> int:
     """End a run."""
-    from timestep.durable.runs import cancel_run
-
     ended = asyncio.run(cancel_run(arguments.run_id, reason=arguments.reason))
     if arguments.json:
         print_json({"run_id": arguments.run_id, "cancelled": ended})
@@ -83,7 +97,11 @@ def cancel(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _run_and_steps(run_id: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    from timestep.durable.runs import get_run, list_run_steps
-
-    return await get_run(run_id), await list_run_steps(run_id)
+async def _all_of(run_id: str) -> tuple[RunRecord, list[StepRecord], list[ApprovalRecord]]:
+    run = await get_run(run_id)
+    if run is None:
+        raise ConfigurationError(
+            f"There is no run {run_id!r} in this database. timestep runs list names the newest;"
+            " timestep doctor tells which database it is."
+        )
+    return run, await list_run_steps(run_id), await list_approvals(run_id=run_id)

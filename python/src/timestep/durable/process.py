@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from timestep.database import Database
-from timestep.durable.configuration import Configuration
 
 if TYPE_CHECKING:
+    from timestep.durable.configuration import Configuration
     from timestep.durable.execution import Execution
 
 
@@ -21,7 +21,7 @@ class Process:
             else, so that a process never takes a run from itself.
     """
 
-    configuration: Configuration
+    configuration: "Configuration"
     database: Database
     instance: str
     executor_id: str

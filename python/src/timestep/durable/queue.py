@@ -7,13 +7,13 @@ from typing import Any, Literal, TypedDict, Unpack, cast
 from agents import Agent, TResponseInputItem
 from dbos import DBOS, EnqueueOptions
 
-from timestep.durable.approvals import RunHandle
 from timestep.durable.configuration import DEFAULT_QUEUE
 from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.result import WorkflowResult
+from timestep.durable.resuming import RunHandle
 from timestep.durable.runs import DurableOptions, Request, create, known, requested
 from timestep.errors import NotDurableError
 from timestep.session import Session

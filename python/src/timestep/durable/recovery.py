@@ -186,10 +186,10 @@ class Heart:
                 DBOS.resume_workflow(workflow.workflow_id)
 
     def _expire_approvals(self) -> None:
-        from timestep.durable.approvals import resume_here
+        from timestep.durable.resuming import resume_expired
 
         for row in self._fetch("select run_id from timestep.expire_approvals_v1() as run_id"):
-            resume_here(self.process, row["run_id"])
+            resume_expired(self.process, row["run_id"])
 
     def _fetch(self, statement: str, *values: object) -> list[dict[str, Any]]:
         return self.process.database.fetch_sync(statement, *values, repeatable=True)

@@ -1,4 +1,4 @@
-"""Durable runs, for their users: start one, look at it, cancel it, remove old ones."""
+"""Durable runs, for their users: start one and wait for what it comes to."""
 
 import asyncio
 import dataclasses
@@ -7,16 +7,13 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack, cast
 
 from agents import Agent, ModelProvider, RunConfig, RunHooks, RunState, TResponseInputItem
 from agents.memory import Session as SessionProtocol
-from dbos import DBOS, DBOSClient, SetWorkflowID
+from dbos import DBOS, SetWorkflowID
 
 from timestep import documents
-from timestep.database import Database, open_database
-from timestep.durable.configuration import configuration
 from timestep.durable.execution import Live, live_runs, run_agent_body, tell
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
@@ -119,7 +116,7 @@ async def run_agent_workflow(
     process = launched().process
     live = _live(agent, session, stream, result_processor, model_provider, options)
     if isinstance(input_items, RunState):
-        from timestep.durable.approvals import resume_state
+        from timestep.durable.resuming import resume_state
 
         return await resume_state(process, input_items, live)
     request = requested(
@@ -291,125 +288,3 @@ async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
     return dataclasses.replace(
         known_result, final_output=result.final_output, usage=result.context_wrapper.usage
     )
-
-
-async def database_of_runs() -> Database:
-    """Return the database in which runs lie, without launching anything."""
-    return await open_database()
-
-
-async def get_run(run_id: str) -> dict[str, Any] | None:
-    """Return how a run stands, as in `timestep.runs`; None if there is none."""
-    rows = await (await database_of_runs()).fetch(
-        "select * from timestep.runs where run_id = %s", run_id, repeatable=True
-    )
-    return rows[0] if rows else None
-
-
-async def list_runs(
-    *,
-    status: str | None = None,
-    agent: str | None = None,
-    session_id: str | None = None,
-    limit: int = 100,
-) -> list[dict[str, Any]]:
-    """Return runs, newest first.
-
-    Args:
-        status: Only of this status (None: of any).
-        agent: Only of the agent of this name (None: of any).
-        session_id: Only of this session (None: of any).
-        limit: At most so many (100).
-    """
-    return await (await database_of_runs()).fetch(
-        "select * from timestep.runs where status = coalesce(%s, status)"
-        " and agent = coalesce(%s, agent) and (%s::text is null or session_id = %s)"
-        " order by created_at desc, run_id limit %s",
-        status,
-        agent,
-        session_id,
-        session_id,
-        limit,
-        repeatable=True,
-    )
-
-
-async def list_run_steps(run_id: str) -> list[dict[str, Any]]:
-    """Return the model calls and tool calls of a run in the order in which they ended."""
-    return await (await database_of_runs()).fetch(
-        "select * from timestep.steps where run_id = %s and kind <> 'session'"
-        " order by finished_at nulls last, key",
-        run_id,
-        repeatable=True,
-    )
-
-
-async def cancel_run(run_id: str, *, reason: str = "cancelled by its user") -> bool:
-    """End a run that has not ended; what it still does is not recorded.
-
-    The process that executes it stops it within a sixth of its lease (5 seconds), or at its next
-    step.
-
-    Args:
-        run_id: The run.
-        reason: Why, for `get_run` ("cancelled by its user").
-
-    Returns:
-        True if this call ended the run, False if it had ended before.
-
-    Raises:
-        ConfigurationError: There is no such run.
-    """
-    database = await database_of_runs()
-    rows = await database.fetch(
-        "select timestep.cancel_run_v1(%s, %s) as before", run_id, documents.without_nul(reason)
-    )
-    before = rows[0]["before"]
-    if before is None:
-        raise ConfigurationError(f"There is no run {run_id!r} in {database.location.display}.")
-    from timestep.durable.process import current_process
-
-    process = current_process()
-    if process and (execution := process.active.get(run_id)):
-        execution.stop()
-    return before in ("pending", "running", "interrupted")
-
-
-async def delete_runs(*, older_than: timedelta) -> int:
-    """Remove runs that ended longer ago than that, with all that is theirs; return how many.
-
-    Conversations stay: they belong to their sessions.
-
-    Args:
-        older_than: How long ago a run must have ended.
-
-    Raises:
-        ConfigurationError: The time is negative.
-    """
-    if older_than < timedelta(0):
-        raise ConfigurationError(f"older_than is {older_than}; expected no negative time.")
-    database = await database_of_runs()
-    before = datetime.now(UTC) - older_than
-    removed = 0
-    while rows := await database.fetch("select * from timestep.delete_runs_v1(%s, 100)", before):
-        removed += len(rows)
-        await asyncio.to_thread(_delete_workflows, database, rows)
-    return removed
-
-
-def _delete_workflows(database: Database, runs: list[dict[str, Any]]) -> None:
-    """Remove what DBOS keeps of runs: a workflow for each segment and each taking over."""
-    configured = configuration()
-    client = DBOSClient(system_database_url=configured.system_database_url or database.location.url)
-    try:
-        for run in runs:
-            run_id = run["run_id"]
-            client.delete_workflows(
-                [
-                    run_id,
-                    *(f"{run_id}:r{number + 1}" for number in range(run["segment"])),
-                    *(f"{run_id}#{number + 1}" for number in range(run["epoch"])),
-                ]
-            )
-    finally:
-        client.destroy()

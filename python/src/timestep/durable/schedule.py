@@ -104,13 +104,6 @@ def create_scheduled_agent_workflow(
     return Done(chosen)
 
 
-async def list_schedules() -> list[dict[str, Any]]:
-    """Return the schedules of both languages, by name."""
-    return await (await open_database()).fetch(
-        "select * from timestep.schedules order by name", repeatable=True
-    )
-
-
 async def delete_schedule(name: str) -> bool:
     """End a schedule; runs that it started go on. False if there is none of that name."""
     database = await open_database()
