@@ -1,0 +1,32 @@
+/** Durable runs: they outlive their process, and either language finishes them. */
+
+export {
+  decideApproval,
+  listApprovals,
+  RunHandle,
+  resumeRun,
+} from './approvals.ts';
+export { configureDBOS, type DBOSOptions, type QueueLimits } from './configuration.ts';
+export { cleanupDBOS, ensureDBOSLaunched } from './launch.ts';
+export { type QueueOptions, queueAgentWorkflow } from './queue.ts';
+export { ModelRateLimit, type ModelRateLimitOptions, setRateLimit } from './rateLimit.ts';
+export type { ApprovalRecord, RunRecord, ScheduleRecord, StepRecord } from './records.ts';
+export { WorkflowResult } from './result.ts';
+export {
+  cancelRun,
+  type DurableOptions,
+  deleteRuns,
+  getRun,
+  listRunSteps,
+  listRuns,
+  type RunFilter,
+  runAgentWorkflow,
+  type WorkflowOptions,
+} from './runs.ts';
+export {
+  createScheduledAgentWorkflow,
+  deleteSchedule,
+  listSchedules,
+  type ScheduleOptions,
+} from './schedule.ts';
+export { type DurableToolOptions, durableTool, idempotencyKey, markAtMostOnce } from './tools.ts';
