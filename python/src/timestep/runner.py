@@ -180,10 +180,11 @@ async def _settle_when_ended(result: RunResultStreaming, saved: SavedVersion, tu
     with cast("Claim", saved.claim).renewed(on_loss=result.cancel):
         await asyncio.wait([run])
     error = asyncio.CancelledError() if run.cancelled() else run.exception()
+    state = turns.counted(result.to_state())
     if error is None:
-        await saved.store.settle(result.to_state(), saved)
+        await saved.store.settle(state, saved)
     else:
-        await _settle_failed(turns.counted(result.to_state()), saved, error)
+        await _settle_failed(state, saved, error)
 
 
 async def _settle_failed(

@@ -5,7 +5,7 @@
  */
 
 import { withoutChatMessage } from './content.ts';
-import type { WireItem } from './items.ts';
+import { isInventedId, type WireItem } from './items.ts';
 import type { NativeItem, NativeResponse, NativeState } from './native.ts';
 
 /** The document without messages on texts, in nested runs too; the given one is not changed. */
@@ -43,6 +43,6 @@ function tidyItem(item: NativeItem): NativeItem {
 }
 
 function tidy(item: WireItem): WireItem {
-  if (item.type !== 'message' || !Array.isArray(item.content)) return item;
+  if (!isInventedId(item.id) || !Array.isArray(item.content)) return item;
   return { ...item, content: item.content.map(withoutChatMessage) };
 }

@@ -176,10 +176,10 @@ function withoutChatLeftovers(extra: WireItem): WireItem {
   return { annotations: [], ...Object.fromEntries(rest) };
 }
 
-/** A part as it would be without the message that the SDK leaves on it; any other as it is. */
+/** A part of a chat-completions model's message without the message that the SDK leaves on it. */
 export function withoutChatMessage(part: WireItem): WireItem {
   const { providerData, ...known } = part;
-  if (!isRecord(providerData) || providerData.role === undefined) return part;
+  if (!isRecord(providerData)) return part;
   const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
   const rest = Object.entries(providerData).filter(
     ([key, value]) => !CHAT_FIELDS.has(key) && !isEmptyList(value),

@@ -145,9 +145,14 @@ export function portableItem(item: WireItem): WireItem {
   return withoutChatLeftovers(rest);
 }
 
+/** Whether an SDK made the id up, for an item of a chat-completions model. */
+export function isInventedId(id: unknown): boolean {
+  return typeof id === 'string' && INVENTED_ID.test(id);
+}
+
 /** The id of a response of the Responses API; that of a chat completion names none. */
 export function portableResponseId(id: string | undefined): string | undefined {
-  return id !== undefined && INVENTED_ID.test(id) ? undefined : id;
+  return isInventedId(id) ? undefined : id;
 }
 
 function decode(wire: WireItem, codec: Codec): WireItem {
@@ -251,7 +256,7 @@ function resultName(wire: WireItem, names: CallNames): { name: string; namespace
 }
 
 function withoutInventedId(item: WireItem): WireItem {
-  if (typeof item.id !== 'string' || !INVENTED_ID.test(item.id)) return item;
+  if (!isInventedId(item.id)) return item;
   const { id, ...rest } = item;
   return rest;
 }

@@ -79,7 +79,8 @@ function writeRun(native: NativeState): Run {
   }
   assertPortable(native);
   const status = statusOf(native);
-  const items = writeItems(hostedApprovalsLast(native.generatedItems));
+  const arrangedItems = arranged(native);
+  const items = writeItems(arrangedItems);
   const run: Run = {
     status,
     agent: native.currentAgent.name,
@@ -101,14 +102,23 @@ function writeRun(native: NativeState): Run {
   const guardrails = writeGuardrails(native);
   if (!isEmpty(guardrails)) run.guardrails = guardrails;
   run.usage = writeUsage(native.context.usage, { entries: true });
-  return Object.assign(run, writeSettings(native));
+  return Object.assign(run, writeSettings(native, arrangedItems));
 }
 
-/** Where Python's SDK has the approvals of hosted MCP requests; this one has each after its request. */
-function hostedApprovalsLast(items: NativeItem[]): NativeItem[] {
-  const isHosted = ({ type, rawItem }: NativeItem) =>
-    type === 'tool_approval_item' && rawItem.type === 'hosted_tool_call';
-  return [...items.filter((item) => !isHosted(item)), ...items.filter(isHosted)];
+/**
+ * The items, and after them each hosted MCP request that waits, once: both SDKs put the approval
+ * items of requests in other places, and again with each pause.
+ */
+function arranged({ generatedItems, currentStep }: NativeState): NativeItem[] {
+  const waiting = currentStep?.data?.interruptions ?? [];
+  const hosted = generatedItems.filter(isHostedApproval);
+  const own = (shown: NativeItem) =>
+    hosted.find(({ rawItem }) => isDeepStrictEqual(rawItem, shown.rawItem)) ?? [];
+  return [...generatedItems.filter((item) => !isHostedApproval(item)), ...waiting.flatMap(own)];
+}
+
+function isHostedApproval({ type, rawItem }: NativeItem): boolean {
+  return type === 'tool_approval_item' && rawItem.type === 'hosted_tool_call';
 }
 
 function writeNested(nested: NativeState, outer: NativeState): Run {
@@ -142,9 +152,9 @@ export function statusOf({ currentStep, modelResponses }: NativeState): Run['sta
   }
 }
 
-function writeSettings(native: NativeState): Partial<Run> {
+function writeSettings(native: NativeState, items: NativeItem[]): Partial<Run> {
   const saved = native.currentTurnPersistedItemCount ?? 0;
-  const unsaved = unsavedAfter(saved, native.generatedItems);
+  const unsaved = unsavedAfter(saved, native.generatedItems, items);
   const isBetweenTurns = statusOf(native) === 'run_again' && native.generatedItems.length > 0;
   return defined({
     tool_input: native.context.toolInput,
@@ -158,9 +168,9 @@ function writeSettings(native: NativeState): Partial<Run> {
 }
 
 /** The session keeps no approvals: those right after the saved items wait for nothing. */
-function unsavedAfter(saved: number, items: NativeItem[]): number {
-  const first = items.findIndex(({ type }, i) => i >= saved && type !== 'tool_approval_item');
-  return first < 0 ? 0 : items.length - first;
+function unsavedAfter(saved: number, generated: NativeItem[], items: NativeItem[]): number {
+  const first = generated.find(({ type }, i) => i >= saved && type !== 'tool_approval_item');
+  return first ? items.length - items.indexOf(first) : 0;
 }
 
 function writeTrace(trace: NativeState['trace']): Run['trace'] {

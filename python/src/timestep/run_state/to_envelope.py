@@ -120,16 +120,30 @@ def _pool(native: Native) -> ItemPool:
     pool = ItemPool()
     waiting = own_interruptions(native)
     places: dict[int | None, int] = {}
+    hosted: list[Item] = []
     for native_item, in_session in zip(
         native["generated_items"], native["generated_session_item_indexes"], strict=True
     ):
         item = stored_item(native_item)
-        if item["type"] != "tool_approval_item" or item in waiting:
+        if _is_hosted_approval(item):
+            hosted.append(item)
+        elif item["type"] != "tool_approval_item" or item in waiting:
             places[in_session] = len(pool.items)
+            pool.add(item)
+    # Both SDKs put the approval items of requests in other places, and again with each pause.
+    for item in waiting:
+        if item in hosted:
             pool.add(item)
     for place, native_item in enumerate(native["session_items"]):
         pool.add_to_session(places.get(place), stored_item(native_item))
     return pool
+
+
+def _is_hosted_approval(item: Item) -> bool:
+    return (
+        item["type"] == "tool_approval_item"
+        and cast("Wire", item["raw"]).get("type") == "mcp_approval_request"
+    )
 
 
 def _responses(native: list[Native], pool: ItemPool) -> list[Response]:
