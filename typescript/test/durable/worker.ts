@@ -5,7 +5,7 @@
  * answers are those of the Python tests' worker. What its tools do is appended to the file EFFECTS,
  * one line per start and end of a call. KILL names the moment at which the process kills itself with
  * SIGKILL: "before:<n>" and "after:<n>" the n-th statement to the database since the run began,
- * "inside:<n>" the n-th call of a tool.
+ * "inside:<n>" the n-th call of a tool. With STRANGER it has no agents but those that it runs.
  */
 
 import { appendFileSync, statSync } from 'node:fs';
@@ -33,7 +33,6 @@ import {
   ensureDBOSLaunched,
   idempotencyKey,
   listApprovals,
-  queueAgentWorkflow,
   RunHandle,
   resumeRun,
   runAgentWorkflow,
@@ -42,6 +41,7 @@ import {
 import { ApprovalConflictError, NotDurableError } from '../../src/errors.ts';
 import { Session } from '../../src/session.ts';
 import { until } from '../support/until.ts';
+import { blocking, supervision } from './supervision.ts';
 
 type Answer = Record<string, unknown>;
 
@@ -144,6 +144,7 @@ const triage = new Agent({
     mail,
     refund,
     slow,
+    blocking((what, name, value) => effect(what, name, value, idempotencyKey())),
     researcher.asTool({ toolName: 'research', toolDescription: 'Finds out.' }),
   ],
   handoffs: [billing],
@@ -267,32 +268,6 @@ async function together({ ids }: { ids: string[] }): Promise<Answer[]> {
   return (await Promise.all(runs)).map(answer);
 }
 
-async function queue({
-  ids,
-  wait: waits = true,
-  ...given
-}: {
-  ids: string[];
-  wait?: boolean;
-  queue_name?: string;
-  runtime?: 'python' | 'typescript';
-}): Promise<Answer[]> {
-  const handles = [];
-  for (const workflowId of ids) {
-    handles.push(
-      await queueAgentWorkflow({
-        agent: triage,
-        inputItems: 'please',
-        workflowId,
-        queueName: given.queue_name,
-        runtime: given.runtime,
-      }),
-    );
-  }
-  if (!waits) return handles.map(({ runId }) => ({ run_id: runId }));
-  return await Promise.all(handles.map(async (handle) => answer(await handle.getResult())));
-}
-
 /** Runs an agent with a structured output. */
 async function judged({ workflow_id: workflowId }: RunOptions): Promise<Answer> {
   return answer(await runAgentWorkflow({ agent: judge, inputItems: 'please', workflowId }));
@@ -378,20 +353,20 @@ const commands: Record<string, (options: never) => Promise<unknown>> = {
   by_state: byState,
   serve,
   together,
-  queue,
   judged,
   librarian,
   edited,
   removed,
   refused,
   cancelled,
+  ...supervision(triage, answer),
 };
 
 const [command = '', options = '{}'] = process.argv.slice(2);
 setTracingDisabled(true);
 try {
   configureDBOS({
-    agents: [triage],
+    agents: process.env.STRANGER ? [] : [triage],
     queues: { narrow: { concurrency: 1, pollingSeconds: 0.05 } },
     leaseSeconds: Number(process.env.LEASE ?? 1),
   });

@@ -14,6 +14,11 @@ export async function freshDatabase(): Promise<TestDatabase> {
   return create(`template ${inject('template')}`);
 }
 
+/** A copy of a database that nobody uses right now; dropped when it is disposed. */
+export async function copyOf({ name }: TestDatabase): Promise<TestDatabase> {
+  return create(`template ${name}`);
+}
+
 /** A database without even the schema. */
 export async function emptyDatabase(): Promise<TestDatabase> {
   return create('template template1');

@@ -3,9 +3,10 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DBOS } from '@dbos-inc/dbos-sdk';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { ModelServer, type Step } from '../../src/testing/index.ts';
-import { administer, freshDatabase, type TestDatabase } from './databases.ts';
+import { administer, copyOf, freshDatabase, type TestDatabase } from './databases.ts';
 import { type Ended, type Running, startNode } from './processes.ts';
 
 const WORKER = join(import.meta.dirname, '../durable/worker.ts');
@@ -76,15 +77,23 @@ export class Company {
     return this.#askedBefore + (await this.requests()).length;
   }
 
-  /** Starts a worker process. */
-  worker(command: string, options: object, { kill, lease = 3 }: Moment = {}): Running {
-    return startNode(WORKER, [command, JSON.stringify(options)], {
+  /** The variables that a process needs to use the database and the model. */
+  get environment(): Record<string, string> {
+    return {
       PG_CONNECTION_URI: this.url,
       OPENAI_API_KEY: this.#server.apiKey(this.#script),
       OPENAI_BASE_URL: this.#server.url,
       EFFECTS: this.#effects,
+    };
+  }
+
+  /** Starts a worker process. */
+  worker(command: string, options: object, { kill, lease = 3, variables }: Moment = {}): Running {
+    return startNode(WORKER, [command, JSON.stringify(options)], {
+      ...this.environment,
       LEASE: String(lease),
       ...(kill && { KILL: kill }),
+      ...variables,
     });
   }
 
@@ -116,10 +125,11 @@ export class Company {
   }
 }
 
-/** When a worker kills itself, and how long it may be silent. */
+/** When a worker kills itself, how long it may be silent, and what else its environment has. */
 export interface Moment {
   kill?: string;
   lease?: number;
+  variables?: Record<string, string>;
 }
 
 /** The answer of a worker. */
@@ -134,14 +144,17 @@ export function answerOf({ stdout, stderr }: Ended): Answer {
 export function aCompany(): { readonly it: Company } {
   const here = {} as { it: Company };
   let server: ModelServer;
+  let migrated: TestDatabase;
   let database: TestDatabase;
   let folder: string;
   let number = 0;
   beforeAll(async () => {
     server = await ModelServer.start();
+    migrated = await freshDatabase();
+    await DBOS.migrate(migrated.url);
   });
   beforeEach(async () => {
-    database = await freshDatabase();
+    database = await copyOf(migrated);
     folder = mkdtempSync(join(tmpdir(), 'timestep-durable-'));
     number += 1;
     here.it = new Company(database.url, server, folder, `company-${number}`);
@@ -150,6 +163,9 @@ export function aCompany(): { readonly it: Company } {
     rmSync(folder, { recursive: true });
     await database[Symbol.asyncDispose]();
   });
-  afterAll(() => server.close());
+  afterAll(async () => {
+    await migrated[Symbol.asyncDispose]();
+    await server.close();
+  });
   return here;
 }
