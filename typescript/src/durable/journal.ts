@@ -10,9 +10,10 @@
 import type { Database } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { DatabaseUnavailableError, NotDurableError, RunOwnershipLostError } from '../errors.ts';
+import type { Price } from '../models/cost.ts';
 import { calling } from './sql.ts';
 
-const RECORD = calling('record_step_v1', 15);
+const RECORD = calling('record_step_v2', 17);
 const BEGIN = calling('begin_step_v1', 8);
 
 /** What came of a call, as JSON. */
@@ -29,6 +30,8 @@ export interface Step {
   arguments?: string | null;
   body?: Body | null;
   tokens?: readonly [input: number, output: number, total: number];
+  /** Of a model call. */
+  cost?: Price;
 }
 
 /** A row that was found. */
@@ -145,7 +148,7 @@ export class Journal {
    */
   async record(step: Step, startedAt?: Date): Promise<void> {
     if (this.lost) throw this.ownershipLost();
-    const [row] = await this.write<{ record_step_v1: boolean }>(
+    const [row] = await this.write<{ record_step_v2: boolean }>(
       RECORD,
       [
         this.runId,
@@ -161,10 +164,12 @@ export class Journal {
         ...(step.tokens ?? [null, null, null]),
         'typescript',
         startedAt ?? null,
+        step.cost?.amount ?? null,
+        step.cost?.table ?? null,
       ],
       { repeatable: true },
     );
-    if (!row?.record_step_v1) throw this.ownershipLost();
+    if (!row?.record_step_v2) throw this.ownershipLost();
   }
 
   /** Runs a statement after which nothing may follow here if it fails: it may have taken effect. */

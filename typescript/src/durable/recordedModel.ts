@@ -11,6 +11,7 @@ import {
 import type { NativeResponse } from '../runState/native.ts';
 import type { Response } from '../runState/record.ts';
 import { readResponses, writeResponses } from '../runState/responses.ts';
+import { callCost } from './callCost.ts';
 import type { Body, RecordedStep } from './journal.ts';
 import { currentLoop, type Loop } from './loop.ts';
 import { paced } from './rateLimit.ts';
@@ -84,7 +85,7 @@ class Recording implements ProxyHandler<Model> {
       call.used(answer.usage);
       return answer;
     });
-    await record(loop, this.#name, response, startedAt);
+    await record(loop, this.#name, model, response, startedAt);
     return response;
   }
 
@@ -111,7 +112,7 @@ class Recording implements ProxyHandler<Model> {
         if (event.type === 'response_done') {
           const response = streamedResponse(event);
           call.used(response.usage);
-          await record(loop, this.#name, response, startedAt);
+          await record(loop, this.#name, model, response, startedAt);
         }
         yield event;
       }
@@ -151,6 +152,7 @@ async function asked<T>(loop: Loop, ask: () => Promise<T>): Promise<T> {
 async function record(
   loop: Loop,
   name: string,
+  model: Model,
   response: ModelResponse,
   startedAt: Date,
 ): Promise<void> {
@@ -164,6 +166,7 @@ async function record(
       name,
       body: body as unknown as Body,
       tokens: [inputTokens, outputTokens, totalTokens],
+      cost: callCost(name, model, response.usage),
     },
     startedAt,
   );
