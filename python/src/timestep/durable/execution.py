@@ -204,7 +204,7 @@ async def _run(execution: Execution) -> SDKResult:
     )
 
     def session(session_id: str | None) -> SessionProtocol | None:
-        if live is not None:
+        if live is not None and live.session is not None:
             return live.session
         return None if session_id is None else cast("SessionProtocol", Session(session_id))
 

@@ -70,8 +70,13 @@ async def resume_state(process: Process, state: RunState[Any, Any], live: Live) 
             "This state is not that of a paused durable run. Pass what to_state() of the run's"
             " result gave or what RunStateStore loaded of it; other states go to run_agent()."
         )
-    await known(process, live.agent)
     run_id: str = run["run_id"]
+    if live.session is not None and live.session.session_id != run["session_id"]:
+        raise ConfigurationError(
+            f"The run {run_id!r} belongs to another session than {live.session.session_id!r}. Leave"
+            " the session out, or pass that of the run."
+        )
+    await known(process, live.agent)
     if run["status"] == "interrupted":
         await _note_decisions(process.database, run, state, saved, live)
         segment = await asyncio.to_thread(next_segment, process.database, run_id, process.instance)

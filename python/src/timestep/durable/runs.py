@@ -96,7 +96,8 @@ async def run_agent_workflow(
         agent: The agent to start with.
         input_items: A text, Responses API items, or the state of a paused durable run, which
             goes on then.
-        session: Where history is read from and added to (None: no history).
+        session: Where history is read from and added to (None: no history; with a state, the
+            session of the run).
         stream: Whether models answer as a stream (False).
         result_processor: Given the SDK's streamed result, in this process only; it may consume
             the events (`default_result_processor`).
