@@ -64,7 +64,7 @@ class Story:
             outputs = 0
             for step in steps:
                 yield f"{name}-{outputs}", step
-                outputs += sum(item["type"] == "function_call" for item in step["output"])
+                outputs += sum(item["type"] == "function_call" for item in step.get("output", []))
 
     def requests(self) -> list[JournalEntry]:
         """Return what was asked, of every script."""

@@ -12,19 +12,18 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product, zip_longest
+from itertools import zip_longest
 from typing import Any, cast
 
 import pytest
 
 from ..processes import Driver, DriverDiedError
 from .story import GATE, Story, long_story
-from .world import LANGUAGES, World, success
+from .world import PAIRS, World, success
 
 Json = dict[str, Any]
 AT_MOST_ONCE = {"mail", "refund"}
 AT_A_TIME = 4
-PAIRS = list(product(LANGUAGES, LANGUAGES))
 
 
 @dataclass(frozen=True)

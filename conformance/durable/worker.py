@@ -78,6 +78,7 @@ class Worker:
             "queue": self.queue,
             "wait": self.wait,
             "decide": self.decide,
+            "decide_one": self.decide_one,
             "resume": self.resume,
             "by_state": self.by_state,
             "cancel": self.cancel,
@@ -148,6 +149,10 @@ class Worker:
     async def decide(self, command: Json, _: Tell) -> list[Json]:
         """Decide on all that a run waits for, and let it lie."""
         return await self._decide_all(command["run"], **command["decision"])
+
+    async def decide_one(self, command: Json, _: Tell) -> None:
+        """Decide on one call."""
+        await timestep.decide_approval(command["approval_id"], **command["decision"])
 
     async def resume(self, command: Json, _: Tell) -> Json:
         """Let a run go on, here if its agent is named, and wait for what it comes to."""

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +18,8 @@ from timestep.testing import ModelServer
 from ..processes import Answer, Driver, DriverProcess, PythonFork
 
 Json = dict[str, Any]
-LANGUAGES = ("python",)
+LANGUAGES: tuple[str, ...] = ("python",)
+PAIRS = list(itertools.product(LANGUAGES, LANGUAGES))  # who begins a run, and who goes on with it
 LEASE_SECONDS = 4.0
 
 
@@ -112,6 +115,10 @@ class World:
         )
         return [json.loads(row["document"].replace(session, "RUN")) for row in found]
 
+    def status(self, run: str) -> str:
+        """Return how a run stands."""
+        return self.rows("select status from timestep.runs where run_id = %s", run)[0]["status"]
+
     def steps(self, run: str) -> dict[str, Json]:
         """Return the journal of a run by key."""
         found = self.rows(
@@ -120,6 +127,15 @@ class World:
             run,
         )
         return {row["key"]: row for row in found}
+
+
+def until(condition: Callable[[], object], *, seconds: float = 30.0) -> object:
+    """Return the condition's first true value; fail when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        time.sleep(0.02)
+    return value
 
 
 def success(answer: Answer) -> Any:
