@@ -133,6 +133,7 @@ export async function decideApproval(
 interface RunRow {
   run_id: string;
   agent: string;
+  session_id: string | null;
   status: string;
   language: Runtime;
   state_session_id: string;
@@ -171,12 +172,22 @@ export async function resumeState(
         'gave or what RunStateStore loaded of it; other states go to runAgent().',
     );
   }
+  await checkSession(run, live.session);
   await known(process, live.agent);
   if (run.status === 'interrupted') {
     await noteDecisions(process.database, run, state, saved, live);
     await goOn(process.database, run, process, live);
   }
   return await outcome(process, run.run_id, live);
+}
+
+async function checkSession(run: RunRow, session: Live['session']): Promise<void> {
+  const given = await session?.getSessionId();
+  if (given === undefined || given === run.session_id) return;
+  throw new ConfigurationError(
+    `The run "${run.run_id}" belongs to another session than "${given}". Leave the session out, or ` +
+      'pass that of the run.',
+  );
 }
 
 /** Lets a run go on whose approvals have expired. */

@@ -221,7 +221,7 @@ async function run(execution: Execution): Promise<SDKResult> {
   const given = live ?? process.configuration;
   const runner = given.runner ?? runnerFor(given.runConfig, given.modelProvider);
   const session = (sessionId: string | null): SessionProtocol | undefined => {
-    if (live) return live.session;
+    if (live?.session) return live.session;
     return sessionId === null ? undefined : new Session({ sessionId });
   };
   const beginning = await segmentStart(execution, session, runner.config);

@@ -67,7 +67,7 @@ export interface WorkflowOptions extends DurableOptions {
   agent: AnyAgent;
   /** A text, items, or the state of a paused durable run, which goes on then. */
   inputItems: string | AgentInputItem[] | Record<string, unknown>[] | AnyRunState;
-  /** Where history is read from and added to. Default: no history. */
+  /** Where history is read from and added to. Default: no history; with a state, the run's session. */
   session?: SessionProtocol | undefined;
   /** Whether models answer as a stream. Default: false. */
   stream?: boolean | undefined;
