@@ -57,9 +57,11 @@ export async function lastBoundary(
     check(execution.agent, beginning.options, config);
     const rebuilt = new Rebuilt(execution, turns);
     const start = await startOf(execution, beginning, session);
-    if (session) await completeSession(execution, session, start.own, rebuilt.items);
-    const added = session ? start.own.length + rebuilt.items.length : 0;
-    const envelope = rebuilt.envelope(start.input, beginning.options, session !== undefined);
+    const added = session ? await addedTo(session, execution, start.own, rebuilt.items) : 0;
+    const envelope = {
+      ...rebuilt.envelope(start.input, beginning.options),
+      ...persisted(added - start.own.length, rebuilt.items.length),
+    };
     return { ...beginning, input: await stateOf(execution, envelope), options: {}, added };
   } catch (error) {
     if (error instanceof Uncertain) return undefined;
@@ -100,11 +102,7 @@ class Rebuilt {
     });
   }
 
-  envelope(
-    original: string | WireItem[],
-    { context, maxTurns = null }: StartOptions,
-    hasSession: boolean,
-  ): Envelope {
+  envelope(original: string | WireItem[], { context, maxTurns = null }: StartOptions): Envelope {
     const unknown = { sdk_version: '0', schema_version: '0', timestep_version: '0' };
     return {
       format: FORMAT,
@@ -118,7 +116,6 @@ class Rebuilt {
       responses: this.#responses,
       usage: writeUsage(this.#usage as unknown as NativeUsage, { entries: true }),
       ...(context && { context }),
-      ...(hasSession && { session_persisted: true }),
     };
   }
 
@@ -249,18 +246,25 @@ async function startOf(
   return { input: [...toWireItems(await recorded.getItems()), ...own], own };
 }
 
+/** How many items of the finished turns the loop finds in its session; it adds the others. */
+function persisted(count: number, all: number): Partial<Envelope> {
+  if (count <= 0) return {};
+  return { session_persisted: true, ...(count < all && { session_unsaved: all - count }) };
+}
+
 /**
- * Adds to the session what of the finished turns is not there yet: this SDK does so at the end of a
- * run only.
+ * How many items the run has added to its session, its input among them: that is added now where it
+ * is missing, since a loop that begins with a state does not add it.
  *
- * Throws unless what is there is what the finished turns have added.
+ * This SDK adds what a run says at the end of the run only, Python's after every turn. Throws unless
+ * what is there is what the finished turns add.
  */
-async function completeSession(
-  execution: Execution,
+async function addedTo(
   session: SessionProtocol,
+  execution: Execution,
   own: WireItem[],
   items: Item[],
-): Promise<void> {
+): Promise<number> {
   const sessionId = await session.getSessionId();
   const expected = [...own, ...items.map(({ raw }) => raw as WireItem)].map(portableItem);
   const rows = await execution.journal.database.query<{ document: string }>(
@@ -271,10 +275,10 @@ async function completeSession(
   );
   const found = rows.map(({ document }) => JSON.parse(document) as WireItem);
   if (!found.every((item, i) => isSame(item, expected[i]))) throw new Uncertain();
-  const missing = expected.slice(found.length);
-  if (missing.length === 0) return;
-  const stored = toWireItems(fromWireItems(missing));
-  await appendItems(new Loop(execution, '', found.length), sessionId, stored);
+  if (found.length >= own.length) return found.length;
+  const missing = toWireItems(fromWireItems(expected.slice(found.length, own.length)));
+  await appendItems(new Loop(execution, '', found.length), sessionId, missing);
+  return own.length;
 }
 
 function isSame(found: WireItem, expected: WireItem | undefined): boolean {

@@ -110,14 +110,20 @@ export function supervision(agent: Agent, answer: (result: WorkflowResult) => An
   }
 
   /** Makes schedules, waits for so many runs of each, and ends them; with 0 runs they stay. */
-  async function schedule({ names, runs }: { names: string[]; runs: number }): Promise<unknown> {
+  async function schedule({
+    names,
+    runs,
+    crontab = '* * * * * *',
+    timezone,
+  }: {
+    names: string[];
+    runs: number;
+    crontab?: string;
+    timezone?: string;
+  }): Promise<unknown> {
     for (const name of names) {
-      await createScheduledAgentWorkflow({
-        crontab: '* * * * * *',
-        agent,
-        inputItems: 'tick',
-        name,
-      });
+      const given = { crontab, timezone, name, inputItems: 'tick' };
+      await createScheduledAgentWorkflow({ agent, ...given });
     }
     if (runs === 0) return names;
     const ticked = async () => {
