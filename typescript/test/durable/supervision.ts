@@ -100,8 +100,6 @@ export function supervision(agent: Agent, answer: (result: WorkflowResult) => An
     tokens?: number;
     seconds: number;
   }): Promise<Answer[]> {
-    // what a process does at its first model call only would delay calls beyond their time
-    await runAgentWorkflow(agent, 'warming up');
     await setRateLimit('openai', new ModelRateLimit({ requests, tokens, perSeconds: seconds }));
     const runs = ids.map((workflowId) =>
       runAgentWorkflow({ agent, inputItems: 'please', workflowId }),

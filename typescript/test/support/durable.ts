@@ -19,7 +19,7 @@ export type Answer = Record<string, any>;
 
 /** A function call of the model's. */
 export function call(name: string, callId: string, given: Record<string, unknown> = {}): Item {
-  return { type: 'function_call', name, arguments: given, call_id: callId };
+  return { type: 'function_call', name, arguments: given as never, call_id: callId };
 }
 
 /** A step of the model's, every item with an id that does not depend on its place. */
