@@ -18,7 +18,7 @@ from timestep.testing import ModelServer
 from ..processes import Answer, Driver, DriverProcess, PythonFork
 
 Json = dict[str, Any]
-LANGUAGES: tuple[str, ...] = ("python",)
+LANGUAGES: tuple[str, ...] = ("python", "typescript")
 PAIRS = list(itertools.product(LANGUAGES, LANGUAGES))  # who begins a run, and who goes on with it
 LEASE_SECONDS = 4.0
 
