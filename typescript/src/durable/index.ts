@@ -8,7 +8,7 @@ export {
 } from './approvals.ts';
 export { configureDBOS, type DBOSOptions, type QueueLimits } from './configuration.ts';
 export { cleanupDBOS, ensureDBOSLaunched } from './launch.ts';
-export { type QueueOptions, queueAgentWorkflow } from './queue.ts';
+export { type QueuedRun, type QueueOptions, queueAgentWorkflow } from './queue.ts';
 export { ModelRateLimit, type ModelRateLimitOptions, setRateLimit } from './rateLimit.ts';
 export type { ApprovalRecord, RunRecord, ScheduleRecord, StepRecord } from './records.ts';
 export { WorkflowResult } from './result.ts';

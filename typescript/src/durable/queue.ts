@@ -52,6 +52,9 @@ export interface QueueOptions extends QueuedOptions {
   timeoutSeconds?: number | undefined;
 }
 
+/** A run that was put in a queue. */
+export type QueuedRun = RunHandle;
+
 /**
  * Put a run in a queue, for any process that has its agent.
  *
@@ -60,7 +63,7 @@ export interface QueueOptions extends QueuedOptions {
  * @throws ConfigurationError when a run of this id has another input, agent or session, or a value
  *   cannot be used.
  */
-export async function queueAgentWorkflow(given: QueueOptions): Promise<RunHandle> {
+export async function queueAgentWorkflow(given: QueueOptions): Promise<QueuedRun> {
   const { priority, deduplicationId, runtime = 'typescript', queueName = DEFAULT_QUEUE } = given;
   if (priority !== undefined && !(Number.isInteger(priority) && priority >= 1)) {
     throw new ConfigurationError(`priority is ${priority}; expected a whole number from 1 on.`);
