@@ -61,6 +61,20 @@ async def test_an_older_version_can_still_be_read() -> None:
         await store.load(version=7)
 
 
+async def test_what_a_newer_sdk_wrote_is_loaded_from_the_document_for_both_languages(
+    database_url: str,
+) -> None:
+    refunds = Refunds()
+    store = RunStateStore(refunds.agent(), "s-1")
+    await store.save(await paused(store.agent))
+    newer = "update timestep.run_states set native_schema_version = '1.99', native = '{}'"
+    execute(database_url, newer)
+    state = await store.load()
+    state.approve(state.get_interruptions()[0])
+    assert (await run_agent(store.agent, state)).final_output == "Done."
+    assert refunds.done == ["refund 4711"]
+
+
 async def test_a_session_without_a_saved_run_is_named_with_its_database() -> None:
     store = RunStateStore(Refunds().agent(), "nowhere")
     with pytest.raises(RunStateNotFoundError, match=r"session nowhere.*PG_CONNECTION_URI"):

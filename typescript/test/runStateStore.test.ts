@@ -62,6 +62,17 @@ test('an older version can still be read', async () => {
   await expect(store.load({ version: 7 })).rejects.toThrow(/version 7/);
 });
 
+test('what a newer SDK wrote is loaded from the document for both languages', async () => {
+  const refunds = new Refunds();
+  const store = storeOf(refunds.agent);
+  await store.save(await paused(store.agent as never));
+  await rows("update timestep.run_states set native_schema_version = '1.99', native = '{}'");
+  const state = await store.load();
+  state.approve(state.getInterruptions()[0] as never);
+  expect((await runAgent(store.agent, state)).finalOutput).toBe('Done.');
+  expect(refunds.done).toEqual(['refund 4711']);
+});
+
 test('a session without a saved run is named with its database', async () => {
   const store = new RunStateStore({ agent: new Refunds().agent, sessionId: 'nowhere' });
   await expect(store.load()).rejects.toThrow(/session nowhere.*PG_CONNECTION_URI/);

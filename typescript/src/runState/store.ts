@@ -137,13 +137,12 @@ export class RunStateStore {
     if (!row || (row.status === 'done' && version === undefined)) {
       throw this.#notFound(database, version, row !== undefined);
     }
-    const state =
-      row.native === null
-        ? await fromEnvelope(this.#envelopeOf(row), this.agent, {
-            context,
-            contextDeserializer: this.#contextDeserializer,
-          })
-        : await this.#fromNative(row.native, context);
+    const state = row.isNative
+      ? await this.#fromNative(String(row.document), context)
+      : await fromEnvelope(this.#envelopeOf(row), this.agent, {
+          context,
+          contextDeserializer: this.#contextDeserializer,
+        });
     this.#bind(state, { store: this, sessionId: this.sessionId, version: row.version });
     return state;
   }
@@ -278,24 +277,26 @@ export class RunStateStore {
     }
   }
 
-  /** The version's row, with the native document only where this SDK reads it. */
+  /** The version's row, its document the native one where this SDK wrote and reads it. */
   async #row(database: Database, version: number | undefined): Promise<StateRow | undefined> {
-    const [row] = await database.query<StateRow>(
+    const [row] = await database.query<Omit<StateRow, 'isNative'>>(
       `select version, status, writer_language, not_portable_reason, native_schema_version,
-          case when writer_language = 'typescript' then native end as native,
-          case when writer_language <> 'typescript' then envelope end as envelope
+          case when writer_language = 'typescript' then native else envelope end as document
         from timestep.run_states where session_id = $1 and version = coalesce($2, version)
         order by version desc limit 1`,
       [this.sessionId, version ?? null],
       { repeatable: true },
     );
-    if (row?.native == null || native.isReadable(row.native_schema_version)) return row;
+    if (!row) return undefined;
+    const isMine = row.writer_language === 'typescript';
+    if (!isMine || native.isReadable(row.native_schema_version))
+      return { ...row, isNative: isMine };
     const [newer] = await database.query<{ envelope: string | null }>(
       'select envelope from timestep.run_states where session_id = $1 and version = $2',
       [this.sessionId, row.version],
       { repeatable: true },
     );
-    return { ...row, native: null, envelope: newer?.envelope ?? null };
+    return { ...row, isNative: false, document: newer?.envelope ?? null };
   }
 
   async #fromNative(text: string, context: unknown): Promise<AnyRunState> {
@@ -311,13 +312,13 @@ export class RunStateStore {
   }
 
   #envelopeOf(row: StateRow): Envelope {
-    if (row.envelope === null) {
+    if (row.document === null) {
       throw new NotPortableError(
         `Version ${row.version} of the run of session ${this.sessionId} was saved by ` +
           `${row.writer_language} and cannot be resumed here: ${row.not_portable_reason}`,
       );
     }
-    return decode(row.envelope);
+    return decode(row.document);
   }
 
   #contextMissing(what: string): ConfigurationError {
@@ -362,8 +363,9 @@ interface StateRow {
   writer_language: string;
   not_portable_reason: string | null;
   native_schema_version: string;
-  native: string | null;
-  envelope: string | null;
+  document: string | null;
+  /** Whether the document is the SDK's own; else it is the one for both languages, if there is one. */
+  isNative: boolean;
 }
 
 /** The version that a save continues (null: a new run), and the claim's token. */

@@ -25,7 +25,6 @@ from timestep.run_state.to_envelope import to_envelope
 logger = logging.getLogger("timestep")
 
 _BINDING = "_timestep_saved_version"
-_READABLE = f"{{{','.join(native.READABLE_NATIVE_VERSIONS)}}}"  # as PostgreSQL writes an array
 _SAVE = f"select * from timestep.save_run_state_v1(%s{', %s' * 25})"  # noqa: S608 - nothing but placeholders
 
 
@@ -147,8 +146,8 @@ class RunStateStore:
         if row is None or (row["status"] == "done" and version is None):
             raise self._not_found(database, version, ended=row is not None)
         saved = SavedVersion(self, self.session_id, row["version"])
-        if row["native"] is not None:
-            state = await self._from_native(row["native"], context)
+        if row["is_native"]:
+            state = await self._from_native(row["document"], context)
         else:
             envelope = self._envelope(row)
             saved = replace(saved, envelope=envelope)
@@ -289,20 +288,29 @@ class RunStateStore:
             return None, documents.without_nul(str(error))
 
     async def _row(self, database: Database, version: int | None) -> dict[str, Any] | None:
-        """Return the version's row, with the native document only if this SDK reads it."""
+        """Return the version's row, its document the native one if this SDK wrote and reads it."""
         rows = await database.fetch(
-            "select version, status, writer_language, not_portable_reason,"
-            " case when mine then native end as native, case when not mine then envelope end"
-            " as envelope from (select *, writer_language = 'python'"
-            " and native_schema_version = any(%s) as mine from timestep.run_states) as states"
-            " where session_id = %s and version = coalesce(%s, version)"
+            "select version, status, writer_language, not_portable_reason, native_schema_version,"
+            " case when writer_language = 'python' then native else envelope end as document"
+            " from timestep.run_states where session_id = %s and version = coalesce(%s, version)"
             " order by version desc limit 1",
-            _READABLE,
             self.session_id,
             version,
             repeatable=True,
         )
-        return rows[0] if rows else None
+        if not rows:
+            return None
+        row = rows[0]
+        mine = row["writer_language"] == "python"
+        if not mine or native.is_readable(row["native_schema_version"]):
+            return {**row, "is_native": mine}
+        newer = await database.fetch(
+            "select envelope from timestep.run_states where session_id = %s and version = %s",
+            self.session_id,
+            row["version"],
+            repeatable=True,
+        )
+        return {**row, "is_native": False, "document": newer[0]["envelope"] if newer else None}
 
     async def _from_native(self, text: str, context: Any) -> RunState[Any, Any]:
         blob = cast("dict[str, Any]", documents.load(text))
@@ -328,13 +336,13 @@ class RunStateStore:
         )
 
     def _envelope(self, row: dict[str, Any]) -> record.Envelope:
-        if row["envelope"] is None:
+        if row["document"] is None:
             raise NotPortableError(
                 f"Version {row['version']} of the run of session {self.session_id} was saved by"
                 f" {row['writer_language']} and cannot be resumed here:"
                 f" {row['not_portable_reason']}"
             )
-        return record.decode(row["envelope"])
+        return record.decode(row["document"])
 
     async def _open(self) -> Database:
         if self._database is None:
