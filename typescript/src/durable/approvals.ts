@@ -1,21 +1,12 @@
-/** Decisions on the calls that durable runs wait for, and resuming them. */
+/** Decisions on the calls that durable runs wait for. */
 
-import { DBOS } from '@dbos-inc/dbos-sdk';
 import { type Database, openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ApprovalConflictError, ConfigurationError, StateConflictError } from '../errors.ts';
-import type { AnyRunState } from '../runState/native.ts';
-import { RunStateStore, type SavedVersion, savedVersion } from '../runState/store.ts';
-import { configuration, type Runtime } from './configuration.ts';
-import { enqueueOptions, withClient } from './dbosQueue.ts';
-import { type Live, runAgentBody } from './execution.ts';
-import { outside } from './outside.ts';
-import { currentProcess, type Process } from './process.ts';
 import { APPROVAL_COLUMNS, type ApprovalRecord, record } from './records.ts';
-import { registeredNames } from './registry.ts';
-import { resultOf, type WorkflowResult } from './result.ts';
-import { known, outcome, start } from './runs.ts';
 
+/** As the owner of a run: no executor, so that any reaper that has the agent takes it over. */
+export const NOBODY = '00000000-0000-0000-0000-000000000000';
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
 /** What a person decides on a call. */
@@ -33,26 +24,6 @@ export interface Decision {
   always?: boolean | undefined;
   /** Who decides, for the record. Default: nobody is named. */
   decidedBy?: string | undefined;
-}
-
-/** A durable run that is under way somewhere. */
-export class RunHandle {
-  /** The run. */
-  readonly runId: string;
-
-  constructor(runId: string) {
-    this.runId = runId;
-  }
-
-  /**
-   * Wait until the run has paused or ended, and return what it came to.
-   *
-   * @throws TimestepError when the run failed.
-   */
-  async getResult(): Promise<WorkflowResult> {
-    await using database = await openDatabase();
-    return await resultOf(database, this.runId, undefined);
-  }
 }
 
 /**
@@ -130,98 +101,6 @@ export async function decideApproval(
   return record<ApprovalRecord>(row as object);
 }
 
-interface RunRow {
-  run_id: string;
-  agent: string;
-  session_id: string | null;
-  status: string;
-  language: Runtime;
-  state_session_id: string;
-  state_version: number;
-}
-
-/**
- * Let a paused run go on, now that everything is decided.
- *
- * It goes on in this process if durable runs were launched here and its agent is known, otherwise in
- * a process of the language that ran it last. A run that goes on already, or has ended, is left as it
- * is.
- *
- * @throws ApprovalConflictError when a decision is missing.
- * @throws StateConflictError when its saved state was resumed outside of the run.
- * @throws ConfigurationError when there is no such run.
- */
-export async function resumeRun(runId: string): Promise<RunHandle> {
-  await using database = await openDatabase();
-  const run = await runOf(database, runId);
-  await goOn(database, run, placeFor(run, currentProcess()), undefined);
-  return new RunHandle(runId);
-}
-
-/** Lets a paused run go on from its state, with the decisions taken on it. */
-export async function resumeState(
-  process: Process,
-  state: AnyRunState,
-  live: Live,
-): Promise<WorkflowResult> {
-  const saved = savedVersion(state);
-  const run = saved && (await runOfVersion(process.database, saved));
-  if (!saved || !run) {
-    throw new ConfigurationError(
-      "This state is not that of a paused durable run. Pass what toState() of the run's result " +
-        'gave or what RunStateStore loaded of it; other states go to runAgent().',
-    );
-  }
-  await checkSession(run, live.session);
-  await known(process, live.agent);
-  if (run.status === 'interrupted') {
-    await noteDecisions(process.database, run, state, saved, live);
-    await goOn(process.database, run, process, live);
-  }
-  return await outcome(process, run.run_id, live);
-}
-
-async function checkSession(run: RunRow, session: Live['session']): Promise<void> {
-  const given = await session?.getSessionId();
-  if (given === undefined || given === run.session_id) return;
-  throw new ConfigurationError(
-    `The run "${run.run_id}" belongs to another session than "${given}". Leave the session out, or ` +
-      'pass that of the run.',
-  );
-}
-
-/** Lets a run go on whose approvals have expired. */
-export async function resumeHere(process: Process, runId: string): Promise<void> {
-  const run = await runOf(process.database, runId);
-  const segment = await nextSegment(process.database, runId, placeFor(run, process));
-  if (segment === undefined) return;
-  if (!placeFor(run, process)) return await enqueueSegment(process.database, run, segment);
-  await outside(() =>
-    DBOS.startWorkflow(runAgentBody, { workflowID: `${runId}:r${segment}` })({
-      run_id: runId,
-      segment,
-    }),
-  );
-}
-
-/** This process, if it has the run's agent. */
-function placeFor({ agent }: RunRow, process: Process | undefined): Process | undefined {
-  return registeredNames().includes(agent) ? process : undefined;
-}
-
-/** Begins the next segment, here or elsewhere, unless the run goes on already or has ended. */
-async function goOn(
-  database: Database,
-  run: RunRow,
-  process: Process | undefined,
-  live: Live | undefined,
-): Promise<void> {
-  const segment = await nextSegment(database, run.run_id, process);
-  if (segment === undefined) return;
-  if (process) await start(run.run_id, live, { segment });
-  else await enqueueSegment(database, run, segment);
-}
-
 interface Resumed {
   resumed: boolean;
   reason: string | null;
@@ -229,15 +108,23 @@ interface Resumed {
   pending: number;
 }
 
-/** Begins the next segment and returns it; undefined if the run goes on already or has ended. */
-async function nextSegment(
+/**
+ * Begins the next segment of a paused run and returns it; undefined if the run goes on already or has
+ * ended.
+ *
+ * @param owner The instance that is about to execute it, or {@link NOBODY}.
+ * @throws ApprovalConflictError when a decision is missing.
+ * @throws StateConflictError when the run's saved state was resumed outside of the run.
+ * @throws ConfigurationError when there is no such run.
+ */
+export async function nextSegment(
   database: Database,
   runId: string,
-  process: Process | undefined,
+  owner: string,
 ): Promise<number | undefined> {
   const [row] = await database.query<Resumed>('select * from timestep.resume_run_v1($1, $2)', [
     runId,
-    process?.instance ?? null,
+    owner,
   ]);
   const { resumed, reason, segment, pending } = row as Resumed;
   switch (reason) {
@@ -255,68 +142,6 @@ async function nextSegment(
       throw new ConfigurationError(`There is no run '${runId}' in this database.`);
   }
   return resumed ? segment : undefined;
-}
-
-/** Leaves the segment to a process of the language that ran the run last. */
-async function enqueueSegment(
-  database: Database,
-  { run_id, language }: RunRow,
-  segment: number,
-): Promise<void> {
-  const configured = configuration();
-  const url = configured.systemDatabaseUrl ?? database.location.url;
-  const options = enqueueOptions(configured, { runId: `${run_id}:r${segment}`, language });
-  await withClient(url, (client) => client.enqueuePortable(options, [{ run_id, segment }]));
-}
-
-/** Saves the decisions that were taken on a state in memory, if there are any. */
-async function noteDecisions(
-  database: Database,
-  run: RunRow,
-  state: AnyRunState,
-  saved: SavedVersion,
-  live: Live,
-): Promise<void> {
-  if (run.state_session_id !== saved.sessionId || run.state_version !== saved.version) {
-    throw new StateConflictError(
-      `Run ${run.run_id} has paused again since this state was loaded. Load its newest state and ` +
-        'decide on that.',
-    );
-  }
-  await using store = new RunStateStore({ agent: live.agent, sessionId: saved.sessionId });
-  const version = await store.save(state);
-  if (version === saved.version) return;
-  const [row] = await database.query<{ conflict: string | null }>(
-    'select timestep.repoint_run_v1($1, $2, $3, $4) as conflict',
-    [run.run_id, saved.sessionId, saved.version, version],
-  );
-  if (row?.conflict === 'decided') {
-    throw new ApprovalConflictError(
-      `Somebody else has decided otherwise on a call of run ${run.run_id}; ` +
-        'listApprovals({ status: null, runId: … }) tells what.',
-    );
-  }
-}
-
-async function runOf(database: Database, runId: string): Promise<RunRow> {
-  const [row] = await database.query<RunRow>('select * from timestep.runs where run_id = $1', [
-    runId,
-  ]);
-  if (row) return row;
-  throw new ConfigurationError(`There is no run '${runId}' in ${database.location.display}.`);
-}
-
-async function runOfVersion(
-  database: Database,
-  { sessionId, version }: SavedVersion,
-): Promise<RunRow | undefined> {
-  const [row] = await database.query<RunRow>(
-    `select r.* from timestep.run_states v join timestep.runs r on r.run_id = v.run_id
-      where v.session_id = $1 and v.version = $2`,
-    [sessionId, version],
-    { repeatable: true },
-  );
-  return row;
 }
 
 function editedArguments(given: string | Record<string, unknown>, approve: boolean): string {

@@ -1,17 +1,13 @@
 /** Durable runs: they outlive their process, and either language finishes them. */
 
-export {
-  decideApproval,
-  listApprovals,
-  RunHandle,
-  resumeRun,
-} from './approvals.ts';
+export { type Decision, decideApproval, listApprovals } from './approvals.ts';
 export { configureDBOS, type DBOSOptions, type QueueLimits } from './configuration.ts';
 export { cleanupDBOS, ensureDBOSLaunched } from './launch.ts';
 export { type QueuedRun, type QueueOptions, queueAgentWorkflow } from './queue.ts';
 export { ModelRateLimit, type ModelRateLimitOptions, setRateLimit } from './rateLimit.ts';
 export type { ApprovalRecord, RunRecord, ScheduleRecord, StepRecord } from './records.ts';
 export { WorkflowResult } from './result.ts';
+export { RunHandle, resumeRun } from './resuming.ts';
 export {
   cancelRun,
   type DurableOptions,

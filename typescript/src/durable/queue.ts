@@ -4,11 +4,11 @@ import type { AgentInputItem } from '@openai/agents';
 import { ConfigurationError } from '../errors.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import type { Session } from '../session.ts';
-import { RunHandle } from './approvals.ts';
 import { DEFAULT_QUEUE, type Runtime } from './configuration.ts';
 import { enqueue, enqueueOnce, enqueueOptions, registerQueue } from './dbosQueue.ts';
 import { launched } from './launch.ts';
 import type { Process } from './process.ts';
+import { RunHandle } from './resuming.ts';
 import { create, known, type Request, requested } from './runs.ts';
 
 /** What a run that somebody else executes takes. */
@@ -64,39 +64,34 @@ export type QueuedRun = RunHandle;
  *   cannot be used.
  */
 export async function queueAgentWorkflow(given: QueueOptions): Promise<QueuedRun> {
-  const { priority, deduplicationId, runtime = 'typescript', queueName = DEFAULT_QUEUE } = given;
+  const { agent, priority, deduplicationId, queueName = DEFAULT_QUEUE } = given;
   if (priority !== undefined && !(Number.isInteger(priority) && priority >= 1)) {
     throw new ConfigurationError(`priority is ${priority}; expected a whole number from 1 on.`);
   }
-  const request = requested({ ...given, queueName, language: runtime });
+  const request = requested({ ...given, queueName, language: given.runtime });
+  const { runId, language } = request;
   const { process, systemDatabaseUrl } = await launched();
-  if (runtime === 'typescript') {
-    await known(process, given.agent);
+  if (language === 'typescript') {
+    await known(process, agent);
     await registerQueue(process.configuration, queueName);
   }
-  if (!(await create(process, request, { owner: process.instance }))) {
-    return new RunHandle(request.runId);
-  }
+  if (!(await create(process, request, { owner: process.instance }))) return new RunHandle(runId);
   const options = {
-    ...enqueueOptions(process.configuration, {
-      runId: request.runId,
-      queueName,
-      language: runtime,
-    }),
+    ...enqueueOptions(process.configuration, { runId, queueName, language }),
     ...(priority !== undefined && { priority }),
   };
-  const run = { run_id: request.runId, segment: 0 };
+  const run = { run_id: runId, segment: 0 };
   if (deduplicationId === undefined) {
     await enqueue(options, run);
   } else {
     const unique = { ...options, deduplicationID: deduplicationId };
-    const runId = await enqueueOnce(systemDatabaseUrl, unique, run);
-    if (runId !== request.runId) return await instead(process, request, runId);
+    const found = await enqueueOnce(systemDatabaseUrl, unique, run);
+    if (found !== runId) return await instead(process, request, found);
   }
-  await process.database.query('select timestep.mark_enqueued_v1($1)', [request.runId], {
+  await process.database.query('select timestep.mark_enqueued_v1($1)', [runId], {
     repeatable: true,
   });
-  return new RunHandle(request.runId);
+  return new RunHandle(runId);
 }
 
 /** A run of this deduplication id is there already: the row made for a new one goes. */

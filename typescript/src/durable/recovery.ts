@@ -13,11 +13,11 @@ import { hostname } from 'node:os';
 import nodeProcess from 'node:process';
 import { DBOS } from '@dbos-inc/dbos-sdk';
 import { info, warn } from '../logger.ts';
-import { resumeHere } from './approvals.ts';
 import { enqueue, enqueueOptions } from './dbosQueue.ts';
 import { isWaitedFor, runAgentBody } from './execution.ts';
 import type { Process } from './process.ts';
 import { registeredNames } from './registry.ts';
+import { resumeExpired } from './resuming.ts';
 
 const BEATS_PER_LEASE = 6;
 const ADOPTED_AT_ONCE = 10;
@@ -234,7 +234,7 @@ export class Heart {
     const rows = await this.#query<{ run_id: string }>(
       'select run_id from timestep.expire_approvals_v1() as run_id',
     );
-    for (const { run_id } of rows) await resumeHere(this.#process, run_id);
+    for (const { run_id } of rows) await resumeExpired(this.#process, run_id);
   }
 
   #query<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {

@@ -20,7 +20,6 @@ import { inputItems as itemsFrom, toWireItems } from '../runState/items.ts';
 import type { AnyAgent, AnyRunState } from '../runState/native.ts';
 import { encode, kindOf } from '../runState/record.ts';
 import { Session } from '../session.ts';
-import { resumeState } from './approvals.ts';
 import { configuration, type Runtime } from './configuration.ts';
 import { withClient } from './dbosQueue.ts';
 import { runAgentBody } from './execution.ts';
@@ -33,6 +32,7 @@ import { refuseUnrecordable } from './recordedAgent.ts';
 import { RUN_COLUMNS, type RunRecord, record, STEP_COLUMNS, type StepRecord } from './records.ts';
 import { describeAgents, registerAgent } from './registry.ts';
 import { resultOf, WorkflowResult } from './result.ts';
+import { resumeState } from './resuming.ts';
 import { calling } from './sql.ts';
 
 const CREATE = calling('create_run_v1', 11);
