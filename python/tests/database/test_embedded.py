@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,7 +19,9 @@ from support import processes
 from support.postgres import clean_environment, execute, new_data_folder
 from support.waiting import until
 from timestep.database import embedded
+from timestep.database.embedded import server
 from timestep.database.embedded.binaries import find_binaries
+from timestep.database.embedded.cluster import Cluster
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 LIMIT = 240  # seconds for a process that may have to wait for a server on a busy machine
@@ -200,6 +203,29 @@ def test_a_stale_pid_file_that_names_a_stranger_is_seen_through(
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_strangers_pid_file_stays_while_a_process_of_the_old_server_is_left(
+    tmp_path: Path,
+) -> None:
+    cluster = Cluster(folder=tmp_path, major=18, password="")
+    cluster.data.mkdir()
+    pid_file = cluster.data / "postmaster.pid"
+    stranger = subprocess.Popen(["sleep", "600"])
+    left = subprocess.Popen(["sleep", "600"], cwd=cluster.data)
+    try:
+        pid_file.write_text(f"{stranger.pid}\n{cluster.data}\n1\n1\n\n\n\nready\n")
+        server._remove_stranger(cluster, deadline=time.monotonic())
+        assert pid_file.exists()
+        left.kill()
+        left.wait()
+        server._remove_stranger(cluster, deadline=time.monotonic() + 10)
+        assert not pid_file.exists()
+        assert stranger.poll() is None
+    finally:
+        for process in (stranger, left):
+            process.kill()
+            process.wait()
 
 
 def as_server_user(folder: Path) -> dict:

@@ -87,8 +87,8 @@ def start(cluster: Cluster) -> None:
     """
     account = server_account()
     binaries = readable_by(find_binaries(cluster.major), account, base=cluster.folder.parent)
-    _remove_stranger(cluster)
     deadline = time.monotonic() + START_LIMIT
+    _remove_stranger(cluster, deadline=deadline)
     while not _started(cluster, binaries, account):
         said = cluster.log.read_text(errors="replace")
         if not any(words in said for words in WILL_PASS) or time.monotonic() > deadline:
@@ -178,14 +178,39 @@ def _command_line(process: int) -> str | None:
     return said.stdout.strip() or None
 
 
-def _remove_stranger(cluster: Cluster) -> None:
-    """Remove a postmaster.pid whose process lives and is somebody else's."""
+def _remove_stranger(cluster: Cluster, *, deadline: float) -> None:
+    """Remove a postmaster.pid whose process lives and is somebody else's.
+
+    While a process of the old server is left, its memory is in use and PostgreSQL would see no
+    reason against a second server: the file stays.
+    """
+    while (found := _stranger(cluster)) and _is_in_use(cluster):
+        if time.monotonic() > deadline:
+            return  # PostgreSQL says why it does not start
+        time.sleep(POLL)
+    again = _read(cluster)
+    if found and again and again.text == found.text:
+        (cluster.data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _stranger(cluster: Cluster) -> Postmaster | None:
     found = _read(cluster)
     if found is None or _command_line(found.process) is None or _is_postmaster(found, cluster):
-        return
-    again = _read(cluster)
-    if again is not None and again.text == found.text:
-        (cluster.data / "postmaster.pid").unlink(missing_ok=True)
+        return None
+    return found
+
+
+def _is_in_use(cluster: Cluster) -> bool:
+    """Return whether a process works in the data folder, as every one of a server does."""
+    data = cluster.data.resolve()
+    return any(_works_in(process) == data for process in Path("/proc").glob("[0-9]*"))
+
+
+def _works_in(process: Path) -> Path | None:
+    try:
+        return (process / "cwd").readlink()
+    except OSError:
+        return None  # ended, a zombie, or another user's
 
 
 def _last_words(cluster: Cluster) -> str:
