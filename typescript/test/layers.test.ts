@@ -51,6 +51,10 @@ test.each([
   ['session.ts', './models/index.ts'],
   ['runner.ts', './index.ts'],
   ['session.ts', 'pg'],
+  ['runner.ts', './durable/index.ts'],
+  ['runState/some.ts', '../durable/journal.ts'],
+  ['durable/some.ts', '../index.ts'],
+  ['durable/some.ts', '../testing/index.ts'],
 ])('%s may not import %s', async (file, path) => {
   expect(await lint(file, importing(path))).toMatch(/^exit 1.*noRestrictedImports/s);
 });

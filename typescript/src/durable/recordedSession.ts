@@ -54,18 +54,24 @@ export abstract class RecordedSession<Inner extends SessionProtocol = SessionPro
   /** Adds items, unless this run has added them before. */
   async addItems(items: AgentInputItem[]): Promise<void> {
     if (items.length === 0) return;
-    if (this.journal.lost) throw this.journal.ownershipLost();
+    this.#mustBeOurs();
     await this.add(items);
     this.loop.added += items.length;
   }
 
   async popItem(): Promise<AgentInputItem | undefined> {
+    this.#mustBeOurs();
     this.loop.added = Math.max(0, this.loop.added - 1);
     return await this.session.popItem();
   }
 
   async clearSession(): Promise<void> {
+    this.#mustBeOurs();
     await this.session.clearSession();
+  }
+
+  #mustBeOurs(): void {
+    if (this.journal.lost) throw this.journal.ownershipLost();
   }
 
   protected get journal(): Journal {

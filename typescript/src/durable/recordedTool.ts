@@ -106,10 +106,15 @@ class Call {
     }
     const edited = this.#editedArguments();
     this.#arguments = edited ?? this.#arguments;
-    if (isAtMostOnce(this.#tool) && !(await this.#journal.begin(this.#step()))) {
+    if (this.#isAtMostOnce() && !(await this.#journal.begin(this.#step()))) {
       return await this.#outcomeUnknown();
     }
     return await this.#make(edited !== null);
+  }
+
+  /** An agent as a tool may begin again: what it did is recorded call by call. */
+  #isAtMostOnce(): boolean {
+    return isAtMostOnce(this.#tool) && !agentOfTool(this.#tool);
   }
 
   /** Counts what an agent that ran as this tool used: its loop does not run again. */

@@ -33,7 +33,7 @@ const runRecorded: Run = async function (agent, input, options = {}) {
   const session = options.session && (await recordedSession(options.session, loop));
   // the loop is where models and tools look; new loops begin only inside its tools
   const result = await within(loop, () => run.call(this, agent, input, { ...options, session }));
-  await noteInterruption(frame, result);
+  noteInterruption(frame, result);
   return result;
 };
 
@@ -58,7 +58,7 @@ interface Result {
   completed?: Promise<void>;
 }
 
-async function noteInterruption(frame: Frame, result: Result): Promise<void> {
+function noteInterruption(frame: Frame, result: Result): void {
   const note = () => {
     frame.interrupted = (result.interruptions ?? []).length > 0;
   };

@@ -25,11 +25,15 @@ const changes = new EventEmitter().setMaxListeners(0);
  * @throws ConfigurationError when it is no `Agent`.
  */
 export function registerAgent(agent: AnyAgent): void {
-  if (!((agent as unknown) instanceof Agent)) {
-    throw new ConfigurationError('A durable run needs an Agent of the Agents SDK.');
-  }
+  checkAgent(agent);
   agents.set(agent.name, agent);
   changes.emit('registered');
+}
+
+/** @throws ConfigurationError when it is no `Agent`. */
+export function checkAgent(agent: unknown): void {
+  if (agent instanceof Agent) return;
+  throw new ConfigurationError('A durable run needs an Agent of the Agents SDK.');
 }
 
 /** The names of the agents that this process has. */

@@ -30,7 +30,7 @@ import { outside } from './outside.ts';
 import { currentProcess, type Process } from './process.ts';
 import { refuseUnrecordable } from './recordedAgent.ts';
 import { RUN_COLUMNS, type RunRecord, record, STEP_COLUMNS, type StepRecord } from './records.ts';
-import { describeAgents, registerAgent } from './registry.ts';
+import { checkAgent, describeAgents, registerAgent } from './registry.ts';
 import { resultOf, WorkflowResult } from './result.ts';
 import { resumeState } from './resuming.ts';
 import { calling } from './sql.ts';
@@ -215,7 +215,7 @@ export function requested(given: Requested): Request {
 
 /** Refuses what cannot be recorded before anything is started. */
 function refuse({ agent, session }: Pick<Requested, 'agent' | 'session'>): void {
-  registerAgent(agent);
+  checkAgent(agent);
   refuseUnrecordable(agent);
   if (session === undefined || session instanceof Session) return;
   throw new NotDurableError(

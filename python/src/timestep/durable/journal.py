@@ -55,10 +55,11 @@ def tool_key(path: str, call_id: str) -> str:
 
 def tool_path(path: str, call_id: str) -> str:
     """Return the path of agent loops that run inside a tool call."""
-    return f"{path}/{quote(call_id, safe=_UNQUOTED)}"
+    quoted = quote(call_id, safe=_UNQUOTED).replace("~", "%7E")
+    return f"{path}/{quoted}"
 
 
-# quote() leaves letters, digits and "_.-~" alone; of what it would quote these stay as they are
+# of what quote() would quote these stay as they are; it never quotes "~", which counts loops here
 _UNQUOTED = "".join(chr(c) for c in range(32, 127) if chr(c) not in "%/:~")
 
 
