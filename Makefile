@@ -34,7 +34,7 @@ $(BUILT): $(INSTALLED) $(shell find typescript/src -type f) typescript/tsconfig.
 	$(BIN)/npm run --silent --workspace typescript build
 	@touch $@
 
-demo: $(BUILT) ## Pause a run in one language and finish it in the other, both ways
+demo: $(BUILT) ## Pause a run, then kill one, and finish it in the other language, both ways
 	@$(BIN)/timestep demo $$(test -t 0 || echo --yes) $(DEMO) # without a terminal nobody can be asked
 
 generate: $(INSTALLED) ## Copy spec/ into both packages

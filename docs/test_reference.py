@@ -26,9 +26,11 @@ def signatures(language: str) -> Iterator[tuple[str, str]]:
     for _, sample in every_sample():
         if sample.kind == "signature" and sample.language == language:
             calls = re.findall(
-                r"^(?:await |new )?([\w.]+)\(([^()]*)\)$", sample.source, re.MULTILINE
+                r"^(?:await |new )?([\w.]+)\(((?:[^()]|\(\))*)\)$", sample.source, re.MULTILINE
             )
-            assert len(calls) == sample.source.count("("), sample.source
+            assert len(calls) == sample.source.count("(") - sample.source.count("=()"), (
+                sample.source
+            )
             for name, arguments in calls:
                 yield name, " ".join(arguments.split()).removesuffix(",").replace(", }", " }")
 

@@ -33,6 +33,8 @@ def run(file: Path, arguments: list[str], environment: dict[str, str]) -> dict[s
             execute(file)
         except BaseException:  # noqa: BLE001 - whatever it is, it is told to the page's test
             error = traceback.format_exc()
+        finally:
+            end_durable_runs()
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(file.parent)):
             del sys.modules[name]  # each sample is a process of its own, to its own files
@@ -50,6 +52,12 @@ def execute(file: Path) -> None:
         asyncio.run(answer)
 
 
+def end_durable_runs() -> None:
+    """End what a sample launched, as the end of its process does for readers."""
+    if launch := sys.modules.get("timestep.durable.launch"):
+        launch.cleanup_dbos()
+
+
 def keep_at_home() -> None:
     """Send what is meant for Ollama Cloud to the model server."""
     send = httpx2.AsyncHTTPTransport.handle_async_request
@@ -61,7 +69,7 @@ def keep_at_home() -> None:
             request.headers["X-Timestep-Script"] = os.environ["SCRIPT_FOR_SAMPLES"]
         return await send(self, request)
 
-    httpx2.AsyncHTTPTransport.handle_async_request = redirected  # type: ignore[method-assign]
+    httpx2.AsyncHTTPTransport.handle_async_request = redirected
 
 
 if __name__ == "__main__":

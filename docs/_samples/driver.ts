@@ -37,7 +37,15 @@ async function run(command: Command): Promise<{ output: string; error: string | 
   } catch (thrown) {
     error = thrown instanceof Error ? `${thrown.stack}` : String(thrown);
   }
+  await endDurableRuns();
   return { output: printed, error };
+}
+
+/** End what a sample launched, as the end of its process does for readers. */
+async function endDurableRuns(): Promise<void> {
+  // only now: the SDK reads its settings when it is loaded
+  const { cleanupDBOS } = await import('@timestep-ai/timestep');
+  await cleanupDBOS();
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

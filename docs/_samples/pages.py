@@ -11,6 +11,8 @@ A page is Markdown with tabs (`=== "Python"`). Comments, which the site leaves o
     <!-- argument: (regex) -->      the next samples get what this finds in the output before them
     <!-- not run: reason -->        the next block is only shown
     <!-- signature -->              the next block is a signature, compared with the code
+    <!-- databases -->              from here on tabs "TypeScript …" have databases of their own, so
+                                    that both languages may use the same names
 
 A `text` block is the output of the sample before it; behind a set of tabs, of the last sample of
 each tab. A block with a title is also a file, which later samples import.
@@ -68,10 +70,11 @@ class Sample:
 
 @dataclass
 class Tab:
-    """Samples that belong together, and what the model says to them."""
+    """Samples that belong together, what the model says to them, and which database they use."""
 
     scripts: list[Script]
     samples: list[Sample] = field(default_factory=list[Sample])
+    database: str = ""
 
 
 def pages() -> list[Path]:
@@ -105,6 +108,7 @@ class _Reader:
         self.setup: dict[str, str] = {}
         self.argument: str | None = None
         self.note: str | None = None
+        self.own_databases = False
 
     def read(self) -> None:
         position = 0
@@ -130,7 +134,9 @@ class _Reader:
         if self.indent is None:
             self.tabs = []
         self.indent = len(match[1])
-        self.tabs.append(Tab(list(self.scripts)))
+        has_own = self.own_databases and match[2].startswith("TypeScript")
+        database = match[2] if has_own else ""
+        self.tabs.append(Tab(list(self.scripts), database=database))
 
     def _leave_tabs(self, match: re.Match[str]) -> None:
         if self.indent is not None and len(match[1]) <= self.indent:
@@ -152,6 +158,8 @@ class _Reader:
                 self._add(match, argument, argument, body, hidden=True)
             case "argument":
                 self.argument = argument
+            case "databases":
+                self.own_databases = True
             case "not" | "signature":
                 self.note = head.strip()
             case _:

@@ -7,7 +7,7 @@ type Callable = (...given: never[]) => unknown;
 
 const found: Record<string, string> = {};
 
-/** What stands between the parentheses, without defaults and line breaks. */
+/** What stands between the parentheses, without defaults, other names inside, and line breaks. */
 function parameters(source: string): string {
   const start = source.indexOf('(') + 1;
   let open = 1;
@@ -20,7 +20,8 @@ function parameters(source: string): string {
   return source
     .slice(start, end - 1)
     .replace(/\s+/g, ' ')
-    .replace(/ = (\{\}|[\w.'"]+)/g, '')
+    .replace(/ = (\{\}|\[\]|(['"]).*?\2|[\w.]+)/g, '')
+    .replace(/(\w+): \w+/g, '$1')
     .replace(/,? \}/g, ' }')
     .trim();
 }

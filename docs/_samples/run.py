@@ -26,7 +26,8 @@ PATIENCE_SECONDS = 120.0
 VARYING = {
     "ID": r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
     "ADDRESS": r"127\.0\.0\.1:\d+(/\w+)?",
-    "VERSION": r"\b\d+\.\d+(\.\d+)*\b",
+    "VERSION": r"\b(?!0\.00)\d+\.\d+(\.\d+)*\b",  # but not a sum of money such as 0.000123
+    "DAY": r"\b20\d\d-\d\d-\d\d\b",
     "DIGEST": r"\b[0-9a-f]{32,}\b",
 }
 
@@ -110,7 +111,9 @@ class Page:
         self._open = ExitStack()
         self._interpreters = interpreters
         self._server = server
-        self._url = self._open.enter_context(new_database(database[0], template=database[1]))
+        self._server_and_template = database
+        self._urls: dict[str, str] = {}
+        self._database = ""
         self._folder = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
         make_project(self._folder)
         self._name = re.sub(r"\W", "-", name)
@@ -128,12 +131,22 @@ class Page:
         """
         if sample is sample.tab.samples[0]:
             self._set_scripts(sample.tab.scripts)
+        self._database = sample.tab.database
         run = {"shell": self._shell, "sql": self._sql}.get(sample.kind, self._program)
         self._printed = run(sample)
         if not sample.hidden:
             compare(sample.output or "", self._printed)
         if sample is sample.tab.samples[-1]:
             self._check_used_up(sample.tab.scripts)
+
+    @property
+    def _url(self) -> str:
+        """The address of the database of the tab."""
+        if self._database not in self._urls:
+            url, template = self._server_and_template
+            database = self._open.enter_context(new_database(url, template=template))
+            self._urls[self._database] = database
+        return self._urls[self._database]
 
     def close(self) -> None:
         """Remove what the page needed."""

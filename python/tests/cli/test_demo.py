@@ -17,6 +17,11 @@ import pytest
 from support.postgres import clean_environment, execute
 from support.waiting import until
 from timestep.cli import main
+from timestep.database import Database, open_database_sync
+from timestep.demo import Takeover, chosen_model, python
+from timestep.demo.part import Call, Part
+from timestep.demo.takeover import TOOLS, Recorded, TakeoverReport
+from timestep.errors import TimestepError
 from timestep.testing import ModelServer
 
 COMMAND = [sys.executable, "-W", "error", "-m", "timestep.cli", "demo"]
@@ -53,8 +58,9 @@ def test_each_language_finishes_what_the_other_began(
         ["Python", "TypeScript"],
         ["TypeScript", "Python"],
     ]
-    processes = {part["process"] for run in document["runs"] for part in run["parts"]}
-    assert len(processes | {os.getpid()}) == 5
+    runs = [*document["runs"], *document["takeovers"]]
+    processes = {part["process"] for run in runs for part in run["parts"]}
+    assert len(processes | {os.getpid()}) == 9
     for run, order in zip(document["runs"], ("4711", "4712"), strict=True):
         beginning, end = run["parts"]
         refund = {"order": order, "amount": "42.00 EUR"}
@@ -70,6 +76,75 @@ def test_each_language_finishes_what_the_other_began(
             "select version, status, writer_language from timestep.run_states"
             f" where session_id = '{run['session_id']}'",
         ) == [(beginning["version"], "done", beginning["language"].lower())]
+    for run, languages in zip(
+        document["takeovers"], (["Python", "TypeScript"], ["TypeScript", "Python"]), strict=True
+    ):
+        dead, finisher = run["parts"]
+        assert [dead["language"], finisher["language"]] == languages
+        assert [(part["killed"], len(part["calls"])) for part in (dead, finisher)] == [
+            (True, 1),
+            (False, 1),
+        ]
+        assert run["calls"] == {"charge_customer": 1, "ship_order": 1}
+        assert (dead["answer"], finisher["answer"]) == (None, json.loads(of_run(database_url, run)))
+        assert execute(
+            database_url,
+            "select name, language from timestep.steps"
+            f" where run_id = '{run['run_id']}' order by finished_at",
+        ) == [
+            (name, language.lower())
+            for name, language in (
+                ("gpt-4.1", dead["language"]),
+                ("charge_customer", dead["language"]),
+                ("gpt-4.1", finisher["language"]),
+                ("ship_order", finisher["language"]),
+                ("gpt-4.1", finisher["language"]),
+            )
+        ]
+
+
+def of_run(database_url: str, run: dict[str, Any]) -> str:
+    """Return the output of a run that was completed after one change of hands."""
+    [(output,)] = execute(
+        database_url,
+        "select output from timestep.runs where status = 'completed' and epoch = 2"
+        f" and run_id = '{run['run_id']}'",
+    )
+    return output
+
+
+def test_a_tool_that_runs_twice_ends_the_demo_with_an_error() -> None:
+    charged, shipped = (Call(tool, {"order": "1"}, "done") for tool in TOOLS)
+    steps = [Recorded("tool", TOOLS[0], "python"), Recorded("tool", TOOLS[1], "typescript")]
+    dead = Part("Python", calls=[charged])
+    TakeoverReport("run", [dead, Part("TypeScript", calls=[shipped])], steps).check()
+    for wrong in ([charged, shipped], [shipped, shipped], []):
+        report = TakeoverReport("run", [dead, Part("TypeScript", calls=wrong)], steps)
+        with pytest.raises(TimestepError, match="each tool was to run once"):
+            report.check()
+    with pytest.raises(TimestepError, match="each tool was to run once"):
+        TakeoverReport(
+            "run", [dead, Part("TypeScript", calls=[shipped])], [*steps, steps[1]]
+        ).check()
+
+
+def test_a_model_that_needs_no_tool_leaves_nothing_to_kill(
+    monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    talk = {"output": [{"type": "message", "text": "I am a teapot."}]}
+    database = open_database_sync(database_url)
+    with answering(monkeypatch, talk), chosen_model() as model, closing_sync(database):
+        takeover = Takeover(model=model, database=database, tell=lambda *_: None)
+        with pytest.raises(TimestepError, match=r"did not call a tool.*I am a teapot"):
+            takeover.run([python(), python()], "4711")
+
+
+@contextmanager
+def closing_sync(database: Database) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        database.close_sync()
 
 
 def test_a_person_is_asked_at_the_terminal_and_may_leave(database_url: str) -> None:

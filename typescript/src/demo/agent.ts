@@ -1,4 +1,4 @@
-/** The agent of the demo, the same as in demo/agent.py: it asks before it sends a refund. */
+/** The agents of the demo, the same as in demo/agent.py. */
 
 import { Agent, tool } from '@openai/agents';
 import { z } from 'zod';
@@ -6,6 +6,7 @@ import { z } from 'zod';
 /** Told of each call of a tool as it is made. */
 export type OnCall = (tool: string, args: Record<string, string>, output: string) => void;
 
+/** The agent of the first act: it asks before it sends a refund. */
 export function refundAgent(model: string, onCall: OnCall) {
   const called = (name: string, args: Record<string, string>, output: string): string => {
     onCall(name, args, output);
@@ -34,5 +35,39 @@ export function refundAgent(model: string, onCall: OnCall) {
       'Once it is paid or turned down, say what happened in one sentence.',
     model,
     tools: [lookUpOrder, sendRefund],
+  });
+}
+
+/** The agent of the second act: what its tools do must not be done twice. */
+export function sellingAgent(model: string, onCall: OnCall) {
+  const chargeCustomer = tool({
+    name: 'charge_customer',
+    description: 'Take money from the customer.',
+    parameters: z.object({ order: z.string(), amount: z.string() }),
+    execute: ({ order, amount }) => {
+      const done = `Charged ${amount} for order ${order}.`;
+      onCall('charge_customer', { order, amount }, done);
+      return done;
+    },
+  });
+  const shipOrder = tool({
+    name: 'ship_order',
+    description: 'Send what was ordered.',
+    parameters: z.object({ order: z.string() }),
+    execute: ({ order }) => {
+      const done = `Order ${order} is on its way.`;
+      onCall('ship_order', { order }, done);
+      return done;
+    },
+  });
+  return new Agent({
+    name: 'timestep_demo_sales',
+    instructions:
+      'You sell things. When a customer orders something, take the money with charge_customer, and ' +
+      'once it is charged, send it with ship_order: one tool after the other, without asking back. ' +
+      'Then say in one sentence what was done.',
+    model,
+    modelSettings: { parallelToolCalls: false },
+    tools: [chargeCustomer, shipOrder],
   });
 }

@@ -1,6 +1,9 @@
 /**
  * One process of the demo: plays its part of a run, up to a pause or to the end, and ends.
  *
+ * In the first act the run is paused and saved; in the second it is a durable run, in the middle of
+ * which this process may be killed.
+ *
  * The task comes as one line of JSON on standard input, what happens goes out as lines of JSON on
  * standard output. Standard input is left open by whoever started this process: when it closes, the
  * demo is gone and so is this. demo/main.py is the same in Python.
@@ -9,12 +12,13 @@
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import type { RunToolApprovalItem } from '@openai/agents';
+import { cleanupDBOS, configureDBOS, getRun, runAgentWorkflow } from '../durable/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { runAgent } from '../runner.ts';
 import type { AnyRunState } from '../runState/native.ts';
 import { RunStateStore } from '../runState/store.ts';
 import { Session } from '../session.ts';
-import { refundAgent } from './agent.ts';
+import { type OnCall, refundAgent, sellingAgent } from './agent.ts';
 
 interface Decision {
   approve: boolean;
@@ -31,15 +35,24 @@ interface Task {
   decisions?: Decision[];
 }
 
+interface DurableTask {
+  run_id: string;
+  model: string;
+  /** What the customer says. */
+  input: string;
+  lease_seconds: number;
+}
+
 function tell(event: string, facts: object): void {
   process.stdout.write(`${JSON.stringify({ event, ...facts })}\n`);
 }
 
+const tellOfCall: OnCall = (tool, args, output) =>
+  tell('called', { tool, arguments: args, output });
+
 async function play(task: Task): Promise<void> {
   const { session_id: sessionId, model, input } = task;
-  const agent = refundAgent(model, (tool, args, output) =>
-    tell('called', { tool, arguments: args, output }),
-  );
+  const agent = refundAgent(model, tellOfCall);
   const session = new Session({ sessionId });
   await using store = new RunStateStore({ agent, sessionId });
   const runInput = input ?? (await loaded(store, task));
@@ -77,12 +90,23 @@ async function loaded(
   return state;
 }
 
+/** Start the run or, if it is there, wait for it and go on with it if nobody else does. */
+async function playDurably({ run_id: workflowId, input, ...task }: DurableTask): Promise<void> {
+  const agent = sellingAgent(task.model, tellOfCall);
+  configureDBOS({ agents: [agent], leaseSeconds: task.lease_seconds });
+  if (await getRun(workflowId)) tell('waits', { run_id: workflowId });
+  const result = await runAgentWorkflow({ agent, inputItems: input, workflowId });
+  tell('finished', { answer: result.finalOutput });
+  await cleanupDBOS();
+}
+
 const lines = createInterface({ input: process.stdin });
 lines.once('close', () => process.exit(1));
 lines.once('line', async (line) => {
   tell('began', { runtime: `Node.js ${process.versions.node}`, process: process.pid });
   try {
-    await play(JSON.parse(line));
+    const task: Task | DurableTask = JSON.parse(line);
+    await ('run_id' in task ? playDurably(task) : play(task));
     process.exitCode = 0;
   } catch (error) {
     const { name, message } = error as Error;

@@ -1,7 +1,9 @@
-"""timestep demo: a run that one language pauses and the other finishes, both ways round.
+"""timestep demo: runs that one language begins and the other finishes, both ways round.
+
+First the run is paused for a person. Then its process is killed.
 
 Exit codes:
-  0  both runs were finished, and each approved refund was sent once; a no is an answer too
+  0  all runs were finished and no tool ran twice; a no to a refund is an answer too
   1  something is missing or failed; one message on standard error says what
   2  the command line was wrong, or nobody can be asked: no terminal and no --yes
 130  interrupted; no process is left behind
@@ -12,16 +14,26 @@ import sys
 
 from timestep.cli.output import Commands, add_json_option, print_json
 from timestep.database import open_database_sync
-from timestep.demo import Call, Decision, Person, Relay, Stage, chosen_model, python, typescript
+from timestep.demo import (
+    Call,
+    Decision,
+    Person,
+    Relay,
+    Stage,
+    Takeover,
+    chosen_model,
+    python,
+    typescript,
+)
 
 DONE = 0
 WRONG_COMMAND_LINE = 2
-ORDERS = ("4711", "4712")
+ORDERS = ("4711", "4712", "4713", "4714")
 
 
 def add_parser(commands: Commands) -> None:
     """Add `timestep demo`."""
-    meaning = "pause a run in one language and finish it in the other, both ways round"
+    meaning = "pause or kill a run in one language and finish it in the other, both ways round"
     parser = commands.add_parser("demo", help=meaning, description=meaning)
     parser.add_argument("--yes", action="store_true", help="approve; needed without a terminal")
     add_json_option(parser)
@@ -29,7 +41,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play both runs."""
+    """Play all runs."""
     if not arguments.yes and not sys.stdin.isatty():
         print(
             "timestep: the demo asks a person to approve, but standard input is no terminal. "
@@ -57,10 +69,22 @@ def run(arguments: argparse.Namespace) -> int:
                 stage.play(relay, languages, ORDERS[0]),
                 stage.play(relay, languages[::-1], ORDERS[1]),
             ]
+            stage.second_act()
+            takeover = Takeover(model=model, database=database, tell=stage.hear)
+            takeovers = [
+                stage.play_takeover(takeover, languages, ORDERS[2]),
+                stage.play_takeover(takeover, languages[::-1], ORDERS[3]),
+            ]
             stage.farewell(database.location)
     finally:
         database.close_sync()
     if arguments.json:
         about = {"database": database.location.display, "model": model.description}
-        print_json({**about, "runs": [report.document() for report in reports]})
+        print_json(
+            {
+                **about,
+                "runs": [report.document() for report in reports],
+                "takeovers": [report.document() for report in takeovers],
+            }
+        )
     return DONE

@@ -1,4 +1,4 @@
-"""A run that is paused in one language and finished in the other, to watch and take part in."""
+"""Runs that one language begins and the other finishes, to watch and take part in."""
 
 from timestep.demo.languages import python, typescript
 from timestep.demo.model import chosen_model
@@ -6,6 +6,7 @@ from timestep.demo.part import Call
 from timestep.demo.person import Person
 from timestep.demo.relay import Decision, Relay
 from timestep.demo.stage import Stage
+from timestep.demo.takeover import Takeover
 
 __all__ = [
     "Call",
@@ -13,6 +14,7 @@ __all__ = [
     "Person",
     "Relay",
     "Stage",
+    "Takeover",
     "chosen_model",
     "python",
     "typescript",

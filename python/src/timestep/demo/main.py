@@ -1,5 +1,8 @@
 """One process of the demo: plays its part of a run, up to a pause or to the end, and ends.
 
+In the first act the run is paused and saved; in the second it is a durable run, in the middle of
+which this process may be killed.
+
 The task comes as one line of JSON on standard input, what happens goes out as lines of JSON on
 standard output. Standard input is left open by whoever started this process: when it closes, the
 demo is gone and so is this. demo/main.ts is the same in TypeScript.
@@ -15,7 +18,7 @@ from typing import Any
 
 from agents import RunState
 
-from timestep.demo.agent import refund_agent
+from timestep.demo.agent import refund_agent, selling_agent
 from timestep.errors import ConfigurationError
 from timestep.run_state.store import RunStateStore
 from timestep.runner import run_agent
@@ -28,7 +31,7 @@ def main() -> int:
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     _tell("began", runtime=f"Python {platform.python_version()}", process=os.getpid())
     try:
-        asyncio.run(_play(task))
+        asyncio.run(_play_durably(task) if "run_id" in task else _play(task))
     except Exception as error:  # noqa: BLE001 - told to whoever started this process
         _tell("failed", error=f"{type(error).__name__}: {error}")
         return 1
@@ -36,12 +39,7 @@ def main() -> int:
 
 
 async def _play(task: dict[str, Any]) -> None:
-    agent = refund_agent(
-        task["model"],
-        lambda tool, arguments, output: _tell(
-            "called", tool=tool, arguments=arguments, output=output
-        ),
-    )
+    agent = refund_agent(task["model"], _tell_of_call)
     session = Session(task["session_id"])
     async with RunStateStore(agent=agent, session_id=task["session_id"]) as store:
         run_input = task["input"] or await _loaded(store, task)
@@ -67,6 +65,25 @@ async def _loaded(store: RunStateStore, task: dict[str, Any]) -> RunState[Any, A
         else:
             state.reject(call, rejection_message=decision["message"])
     return state
+
+
+async def _play_durably(task: dict[str, Any]) -> None:
+    """Start the run or, if it is there, wait for it and go on with it if nobody else does."""
+    from timestep.durable.configuration import configure_dbos
+    from timestep.durable.reading import get_run
+    from timestep.durable.runs import run_agent_workflow
+
+    run_id = task["run_id"]
+    agent = selling_agent(task["model"], _tell_of_call)
+    configure_dbos(agents=[agent], lease_seconds=task["lease_seconds"])
+    if await get_run(run_id) is not None:
+        _tell("waits", run_id=run_id)
+    result = await run_agent_workflow(agent, task["input"], workflow_id=run_id)
+    _tell("finished", answer=result.final_output)
+
+
+def _tell_of_call(tool: str, arguments: dict[str, str], output: str) -> None:
+    _tell("called", tool=tool, arguments=arguments, output=output)
 
 
 def _tell(event: str, **facts: object) -> None:

@@ -1,7 +1,7 @@
 """The model of the demo: OpenAI's with a key, else the scripted model server over real HTTP."""
 
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -19,12 +19,11 @@ class Model(Protocol):
         """What answers, in words."""
         ...
 
-    def environment(self, order: str, decisions: list[bool] | None) -> dict[str, str]:
+    def environment(self, answers: Sequence[Step]) -> dict[str, str]:
         """Return the settings that lead a process to the model.
 
         Args:
-            order: The order that the run is about.
-            decisions: What was decided on the pending calls (None: the run begins).
+            answers: What a scripted model says to this process, in order.
         """
         ...
 
@@ -46,8 +45,8 @@ class _RealModel:
             f"{NAME}{f' at {address}' if address else ''}, with the key in OPENAI_API_KEY"
         )
 
-    def environment(self, order: str, decisions: list[bool] | None) -> dict[str, str]:
-        del order, decisions
+    def environment(self, answers: Sequence[Step]) -> dict[str, str]:
+        del answers  # it finds its own
         return {}
 
 
@@ -56,9 +55,9 @@ class _ScriptedModel:
         self._server = server
         self.description = f"scripted, since OPENAI_API_KEY is not set; a server at {server.url}"
 
-    def environment(self, order: str, decisions: list[bool] | None) -> dict[str, str]:
+    def environment(self, answers: Sequence[Step]) -> dict[str, str]:
         script = f"demo-{uuid.uuid4()}"
-        self._server.script(script, _opening(order) if decisions is None else _end(decisions))
+        self._server.script(script, list(answers))
         return {
             "OPENAI_API_KEY": self._server.api_key(script),
             "OPENAI_BASE_URL": self._server.url,
@@ -66,18 +65,16 @@ class _ScriptedModel:
         }
 
 
-def _opening(order: str) -> list[Step]:
-    refund = {"order": order, "amount": "42.00 EUR"}
-    return [
-        {"output": [_call("look_up_order", {"order": order})]},
-        {"output": [_call("send_refund", refund)]},
-    ]
+def calls(tool: str, **arguments: str) -> Step:
+    """Return an answer that calls a tool."""
+    return {"output": [{"type": "function_call", "name": tool, "arguments": arguments}]}
 
 
-def _end(decisions: list[bool]) -> list[Step]:
-    done = "You have your 42.00 EUR back." if all(decisions) else "The refund was turned down."
-    return [{"output": [{"type": "message", "text": done}]}]
+def says(text: str) -> Step:
+    """Return an answer that ends the run."""
+    return {"output": [{"type": "message", "text": text}]}
 
 
-def _call(tool: str, arguments: dict[str, str]) -> dict[str, object]:
-    return {"type": "function_call", "name": tool, "arguments": arguments}
+def thinks_for_ever() -> Step:
+    """Return an answer that does not come: who asks for it is killed meanwhile."""
+    return {"hold": "thinking"}

@@ -40,7 +40,8 @@ class Part:
         calls: The tools that ran in it.
         version: The version of the state it saved (None: it finished the run).
         waiting: The calls that the saved run waits for.
-        answer: What the agent said at the end (None: the run was paused).
+        answer: What the agent said at the end (None: the run was paused, or the process killed).
+        killed: Whether it was killed on purpose.
     """
 
     language: str
@@ -50,6 +51,7 @@ class Part:
     version: int | None = None
     waiting: list[Call] = field(default_factory=list[Call])
     answer: str | None = None
+    killed: bool = False
 
     def __str__(self) -> str:
         """Return which process it was."""
@@ -59,7 +61,7 @@ class Part:
     def hear(self, event: Event) -> None:
         """Take in what the process says."""
         match event:
-            case {"event": "resumes"}:
+            case {"event": "resumes" | "waits"}:
                 pass
             case {"event": "began"}:
                 self.runtime, self.process = event["runtime"], event["process"]
@@ -84,6 +86,7 @@ def play(
     *,
     environment: dict[str, str],
     tell: Callable[[Part, Event], None],
+    kill_when: Callable[[Part], bool] | None = None,
 ) -> Part:
     """Play a part in a process of its own and return what it did once the process has ended.
 
@@ -92,6 +95,7 @@ def play(
         task: What to do; see `timestep.demo.main`.
         environment: The environment of the process.
         tell: Told of everything that happens, as it happens.
+        kill_when: Asked after everything that happens whether to kill the process (None: never).
 
     Raises:
         TimestepError: The process failed, or was not done within 120 seconds.
@@ -115,6 +119,9 @@ def play(
     def hear(event: Event) -> None:
         part.hear(event)
         tell(part, event)
+        if kill_when is not None and kill_when(part):
+            part.killed = True
+            process.kill()
 
     timer = threading.Timer(LONGEST_SECONDS, end)
     timer.start()
@@ -124,7 +131,7 @@ def play(
         timer.cancel()
         process.kill()
         process.wait()
-    if part.version is None and part.answer is None:
+    if part.version is None and part.answer is None and not part.killed:
         raise _unfinished(part, late=late.is_set(), code=process.returncode)
     tell(part, {"event": "ended"})
     return part
@@ -148,7 +155,7 @@ def _unfinished(part: Part, *, late: bool, code: int) -> TimestepError:
     if late:
         return TimestepError(
             f"The {part.language} process was not done within {LONGEST_SECONDS:.0f} seconds and "
-            "was ended. Its run can be resumed once the claim on it has run out."
+            "was ended. Its run can be gone on with once its claim or its lease has run out."
         )
     return TimestepError(
         f"The {part.language} process ended with exit code {code} before it was done; what it "

@@ -9,9 +9,10 @@ from typing import Any
 from timestep import settings
 from timestep.database import Database
 from timestep.demo.languages import Language
-from timestep.demo.model import NAME, Model
+from timestep.demo.model import NAME, Model, calls, says
 from timestep.demo.part import Call, Event, Part, play
 from timestep.errors import TimestepError
+from timestep.testing import Step
 
 COMPLAINT = "Order {order} arrived broken. I want my money back."
 MOST_PARTS = 6
@@ -135,9 +136,9 @@ class Relay:
         )
 
     def _environment(self, order: str, decided: list[Decision] | None) -> dict[str, str]:
-        answers = None if decided is None else [each.approve for each in decided]
+        answers = _opening(order) if decided is None else _end(decided)
         return settings.inherited(
-            PG_CONNECTION_URI=self.database.location.url, **self.model.environment(order, answers)
+            PG_CONNECTION_URI=self.database.location.url, **self.model.environment(answers)
         )
 
     def _report(self, session_id: str, parts: list[Part], decisions: list[Decision]) -> Report:
@@ -150,3 +151,15 @@ class Relay:
         report = Report(session_id, parts, decisions, history["calls"], history["results"])
         report.check()
         return report
+
+
+def _opening(order: str) -> list[Step]:
+    return [
+        calls("look_up_order", order=order),
+        calls("send_refund", order=order, amount="42.00 EUR"),
+    ]
+
+
+def _end(decided: list[Decision]) -> list[Step]:
+    paid = all(decision.approve for decision in decided)
+    return [says("You have your 42.00 EUR back." if paid else "The refund was turned down.")]

@@ -16,6 +16,7 @@ from timestep.demo.languages import Language
 from timestep.demo.model import Model
 from timestep.demo.part import Event, Part
 from timestep.demo.relay import COMPLAINT, Relay, Report
+from timestep.demo.takeover import LEASE_SECONDS, PURCHASE, TOOLS, Takeover, TakeoverReport
 from timestep.errors import TimestepError
 
 _LABEL_WIDTH = 9
@@ -23,6 +24,7 @@ _LOOK = (
     "select version, status, writer_language, agent, total_tokens from timestep.run_states",
     "select tool, arguments, status, message from timestep.approvals",
 )
+_LOOK_AT_STEPS = "select run_id, kind, name, arguments, language from timestep.steps"
 
 
 class Stage:
@@ -34,7 +36,7 @@ class Stage:
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = Console(quiet=quiet, highlight=False)
-        self._played = list[Report]()
+        self._played = 0
 
     def say(self, label: str, text: str, *, style: str = "") -> None:
         """Show one line behind its label."""
@@ -59,13 +61,33 @@ class Stage:
     def play(self, relay: Relay, languages: Sequence[Language], order: str) -> Report:
         """Show one run from beginning to end."""
         first, second = (each.name for each in languages)
-        number = len(self._played) + 1
-        self._print(f"\n{number}. {first} begins, {second} finishes", style="bold cyan")
+        self._announce(f"{first} begins, {second} finishes")
         self.say("customer", COMPLAINT.format(order=order))
         report = relay.run(languages, order)
         self._prove(report)
-        self._played.append(report)
         return report
+
+    def second_act(self) -> None:
+        """Say what is to be seen now."""
+        self._print(
+            "\nA process is killed in the middle of a durable run, and the other language goes on.",
+            style="bold",
+        )
+
+    def play_takeover(
+        self, takeover: Takeover, languages: Sequence[Language], order: str
+    ) -> TakeoverReport:
+        """Show one run whose first process is killed."""
+        first, second = (each.name for each in languages)
+        self._announce(f"{first} is killed, {second} finishes")
+        self.say("customer", PURCHASE.format(order=order))
+        report = takeover.run(languages, order)
+        self._prove_takeover(report)
+        return report
+
+    def _announce(self, what: str) -> None:
+        self._played += 1
+        self._print(f"\n{self._played}. {what}", style="bold cyan")
 
     def hear(self, part: Part, event: Event) -> None:
         """Show what a process says."""
@@ -81,6 +103,20 @@ class Stage:
                     self.say("asks for", str(call), style="yellow")
                 self.say(
                     "saved", f"session {event['session_id']}, version {part.version}, in PostgreSQL"
+                )
+            case "recorded":
+                self.say("recorded", f"in PostgreSQL, run {event['run_id']}")
+            case "ended" if part.killed:
+                self.say(
+                    "killed",
+                    f"process {part.process}, with kill -9, before the second tool",
+                    style="bold red",
+                )
+            case "waits":
+                self.say(
+                    "waits",
+                    f"until the dead process's lease runs out: {LEASE_SECONDS:.0f} seconds here,"
+                    " 30 unless set otherwise",
                 )
             case "ended" if part.answer is None:
                 self.say("ended", f"process {part.process} is gone; the run waits in the database")
@@ -100,6 +136,9 @@ class Stage:
             self._print(
                 f"    {select} where session_id like 'demo-%' order by created_at desc limit 2;"
             )
+        self._print(
+            f"    {_LOOK_AT_STEPS} where run_id like 'demo-%' order by finished_at desc limit 10;"
+        )
 
     def _prove(self, report: Report) -> None:
         """Show that what was approved was done once; `Report.check` has made sure of it."""
@@ -116,6 +155,16 @@ class Stage:
             f"{report.results_in_history} result",
             style="green",
         )
+
+    def _prove_takeover(self, report: TakeoverReport) -> None:
+        """Show that each tool ran once; `TakeoverReport.check` has made sure of it."""
+        self._print("")
+        for label, tool in zip(("proof", ""), TOOLS, strict=True):
+            [runner] = report.who_ran(tool)
+            self.say(label, f"{tool} ran once, in {runner}", style="green")
+        for part in report.parts:
+            steps = ", ".join(each.title for each in report.steps_of(part))
+            self.say("", f"recorded by {part.language}: {steps}", style="green")
 
     def _print(self, text: str, *, style: str = "") -> None:
         self._console.print(Text(text, style=style), soft_wrap=True)
