@@ -60,6 +60,8 @@ class Session:
                 "The session id is empty: give a text, or leave it out for a new session."
             )
         self.session_id = session_id or str(uuid.uuid4())
+        self._was_named = session_id is not None
+        self._was_used = False
         self.session_settings = session_settings
         self._connection_string = connection_string
         self._database: Database | None = None
@@ -130,7 +132,15 @@ class Session:
             repeatable=True,
         )
 
+    def _become(self, session_id: str) -> bool:
+        """Continue another conversation if this is a new one that nothing has used yet."""
+        if self._was_named or self._was_used:
+            return False
+        self.session_id, self._was_used = session_id, True
+        return True
+
     async def _open(self) -> Database:
+        self._was_used = True
         if self._database is None:
             self._database = await open_database(self._connection_string)
         return self._database

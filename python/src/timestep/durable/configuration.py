@@ -11,6 +11,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 from agents import Agent, ModelProvider, RunConfig, RunHooks
 
 from timestep import settings
+from timestep.database.address import parse_address
 from timestep.database.resolve import use_dbos_connection
 from timestep.durable.registry import register_agent
 from timestep.errors import ConfigurationError
@@ -125,7 +126,7 @@ def configure_dbos(
         register_agent(agent)
     given = {
         "name": None if name is None else _checked_name(name, "name"),
-        "system_database_url": system_database_url,
+        "system_database_url": _checked_url(system_database_url),
         "executor_id": executor_id,
         "model_provider": model_provider,
         "run_config": run_config,
@@ -189,6 +190,13 @@ def _checked_name(name: str, where: str) -> str:
             f"{where} is {name!r}; expected 1 to 200 of the characters a-z, 0-9, _ and -."
         )
     return name
+
+
+def _checked_url(url: str | None) -> str | None:
+    try:
+        return None if url is None else parse_address(url).url
+    except ConfigurationError as error:
+        raise ConfigurationError(f"system_database_url: {error}") from None
 
 
 def _checked_lease(seconds: float) -> float:

@@ -27,7 +27,7 @@ from timestep.durable.journal import Journal
 from timestep.durable.loop import Frame, Loop, current_frame
 from timestep.durable.process import Process, current_process
 from timestep.durable.recorded_agent import RecordedAgents
-from timestep.durable.registry import import_agent, registered_agent
+from timestep.durable.registry import agent_when_registered, import_agent
 from timestep.durable.stopping import finish, pause
 from timestep.errors import AgentMismatchError, RunOwnershipLostError, TimestepError
 from timestep.models import MultiModelProvider
@@ -280,7 +280,7 @@ async def _agent_of(process: Process, run_id: str) -> Agent[Any] | None:
     name = rows[0]["agent"]
     await asyncio.to_thread(import_agent, name, rows[0]["module"])
     try:
-        return await asyncio.to_thread(registered_agent, name, wait_seconds=AGENT_WAIT_SECONDS)
+        return await agent_when_registered(name, seconds=AGENT_WAIT_SECONDS)
     except AgentMismatchError as error:
         logger.warning("run %s waits for a process that has its agent: %s", run_id, error)
         return None

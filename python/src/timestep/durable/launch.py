@@ -11,13 +11,14 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-import psycopg
 from dbos import DBOS, DBOSConfig
 
 from timestep import settings
 from timestep.database import open_database_sync
+from timestep.database.address import parse_address
+from timestep.database.connect import Connection, connect
 from timestep.durable.configuration import (
     Configuration,
     Done,
@@ -91,6 +92,7 @@ def cleanup_dbos() -> Done[None]:
     with _lock:
         if _launched is not None:
             here, _launched = _launched, None
+            here.process.putting.shutdown()
             here.heart.stop()
             DBOS.destroy()
             use_process(None)
@@ -153,7 +155,7 @@ def _dbos_config(configured: Configuration, url: str, executor_id: str) -> DBOSC
         "executor_id": executor_id,
         "run_migrations": False,
         "sys_db_pool_size": 8,
-        "log_level": "WARNING",
+        "log_level": "ERROR",  # it warns of every run that is stopped with its event loop
         "scheduler_polling_interval_sec": 5.0,
     }
     return cast("DBOSConfig", {**defaults, **configured.dbos_options})
@@ -170,7 +172,7 @@ def _alone(url: str) -> Generator[None]:
     It is polled for: a session that waits in pg_advisory_lock() holds a snapshot, for which the
     CREATE INDEX CONCURRENTLY of the one that migrates would wait in turn.
     """
-    with _connected(url) as connection:
+    with connect(parse_address(url), source="system_database_url") as connection:
         deadline = time.monotonic() + _LOCK_WAIT_SECONDS
         while not _locked(connection):
             if time.monotonic() > deadline:
@@ -183,13 +185,6 @@ def _alone(url: str) -> Generator[None]:
         yield
 
 
-def _connected(url: str) -> psycopg.Connection[Any]:
-    try:
-        return psycopg.connect(url, autocommit=True)
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailableError(f"The database of DBOS cannot be reached: {error}") from None
-
-
-def _locked(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute("select pg_try_advisory_lock(%s)", [_MIGRATION_LOCK]).fetchone()
-    return bool(row and row[0])
+def _locked(connection: Connection) -> bool:
+    row = connection.execute("select pg_try_advisory_lock(%s) as ours", [_MIGRATION_LOCK])
+    return bool((locked := row.fetchone()) and locked["ours"])

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ class Process:
     Attributes:
         active: The runs that are executed here, by id. A run is looked for here before anything
             else, so that a process never takes a run from itself.
+        putting: The thread that puts runs in queues.
     """
 
     configuration: "Configuration"
@@ -31,6 +33,7 @@ class Process:
     alive_until: float = float("inf")  # on time.monotonic()
     limited: frozenset[str] = frozenset()  # models and providers with a rate limit
     limits_read_at: float = float("-inf")
+    putting: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "timestep"))
 
     def reserve(self, run_id: str) -> bool:
         """Reserve a run for one execution of this process; False if another one has it."""

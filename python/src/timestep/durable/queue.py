@@ -1,7 +1,9 @@
 """Durable runs that wait in a queue for a process that has room for them."""
 
 import asyncio
+import logging
 from collections.abc import Generator
+from concurrent.futures import Future
 from typing import Any, Literal, TypedDict, Unpack, cast
 
 from agents import Agent, TResponseInputItem
@@ -17,6 +19,8 @@ from timestep.durable.resuming import RunHandle
 from timestep.durable.runs import DurableOptions, Request, create, known, requested
 from timestep.errors import NotDurableError
 from timestep.session import Session
+
+logger = logging.getLogger("timestep")
 
 
 class QueuedOptions(TypedDict, total=False):
@@ -41,15 +45,14 @@ class QueuedOptions(TypedDict, total=False):
 class QueuedRun:
     """A run that was put in a queue; awaited, it tells when that is done."""
 
-    def __init__(self, putting: "asyncio.Task[RunHandle] | RunHandle", run_id: str) -> None:
+    def __init__(self, putting: Future[RunHandle], run_id: str) -> None:
         self._putting = putting
         self._run_id = run_id
 
     @property
     def run_id(self) -> str:
         """The run. With a `deduplication_id` it is known for certain once this was awaited."""
-        done = isinstance(self._putting, RunHandle) or self._putting.done()
-        return self._handle().run_id if done else self._run_id
+        return self._putting.result().run_id if self._putting.done() else self._run_id
 
     async def get_result(self) -> WorkflowResult:
         """Wait until the run has paused or ended, and return what it came to.
@@ -61,12 +64,7 @@ class QueuedRun:
 
     def __await__(self) -> Generator[Any, None, RunHandle]:
         """Return the run's handle when it lies in the queue."""
-        if isinstance(self._putting, RunHandle):
-            return self._putting
-        return (yield from self._putting.__await__())
-
-    def _handle(self) -> RunHandle:
-        return self._putting if isinstance(self._putting, RunHandle) else self._putting.result()
+        return (yield from asyncio.wrap_future(self._putting).__await__())
 
 
 def queue_agent_workflow(
@@ -83,6 +81,8 @@ def queue_agent_workflow(
     **options: Unpack[QueuedOptions],
 ) -> QueuedRun:
     """Put a run in a queue, for any process that has its agent; may be awaited.
+
+    Not awaited it is put there all the same, in the order of calling, before this process ends.
 
     Args:
         agent: The agent to start with.
@@ -130,24 +130,35 @@ def queue_agent_workflow(
     if deduplication_id is not None:
         enqueue["deduplication_id"] = deduplication_id
         enqueue["duplication_policy"] = "return-existing"
-    putting = _put(process, request, enqueue)
+    # on a thread of its own: an event loop that ends would take a run along that nobody awaits
+    putting = process.putting.submit(_put_logged, process, request, enqueue)
+    if not _in_event_loop():
+        putting.result()
+    return QueuedRun(putting, request.run_id)
+
+
+def _put_logged(process: Process, request: Request, options: EnqueueOptions) -> RunHandle:
+    try:
+        return _put(process, request, options)
+    except Exception as error:
+        logger.error("run %s was not put in its queue: %s", request.run_id, error)  # noqa: TRY400 - raised where it is awaited
+        raise
+
+
+def _in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return QueuedRun(asyncio.run(putting), request.run_id)
-    return QueuedRun(asyncio.create_task(putting), request.run_id)
+        return False
+    return True
 
 
-async def _put(process: Process, request: Request, options: EnqueueOptions) -> RunHandle:
+def _put(process: Process, request: Request, options: EnqueueOptions) -> RunHandle:
     if request.language == "python":
-        await known(process, request.agent)
-        await asyncio.to_thread(register_queue, process.configuration, request.queue_name)
-    if not await create(process, request, owner=process.instance):
+        known(process, request.agent)
+        register_queue(process.configuration, request.queue_name)
+    if not create(process, request, owner=process.instance):
         return RunHandle(request.run_id)
-    return await asyncio.to_thread(_enqueue, process, request, options)
-
-
-def _enqueue(process: Process, request: Request, options: EnqueueOptions) -> RunHandle:
     handle = DBOS.enqueue_workflow_with_options(options, {"run_id": request.run_id, "segment": 0})
     run_id = handle.workflow_id
     if run_id != request.run_id:

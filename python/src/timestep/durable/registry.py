@@ -3,11 +3,13 @@
 Agents are code and are never stored as such. What is written to `timestep.agents` is for reading.
 """
 
+import asyncio
 import hashlib
 import importlib
 import logging
 import sys
 import threading
+import time
 from typing import Any, cast
 
 from agents import Agent, FunctionTool, Handoff
@@ -22,7 +24,8 @@ logger = logging.getLogger("timestep")
 
 _agents: dict[str, Agent[Any]] = {}
 _described: set[tuple[str, str, str]] = set()
-_changed = threading.Condition()
+_lock = threading.Lock()
+_POLL_SECONDS = 0.1
 
 
 def register_agent(agent: Agent[Any]) -> None:
@@ -35,29 +38,38 @@ def register_agent(agent: Agent[Any]) -> None:
         raise ConfigurationError(
             f"A durable run needs an Agent of the Agents SDK, but got {type(agent).__name__}."
         )
-    with _changed:
+    with _lock:
         _agents[agent.name] = agent
-        _changed.notify_all()
 
 
 def registered_names() -> list[str]:
     """Return the names of the agents that this process has."""
-    with _changed:
+    with _lock:
         return sorted(_agents)
 
 
-def registered_agent(name: str, *, wait_seconds: float = 0.0) -> Agent[Any]:
-    """Return the agent of that name, from a thread.
+async def agent_when_registered(name: str, *, seconds: float) -> Agent[Any]:
+    """Return the agent of that name once it is there.
 
-    Args:
-        name: The agent's name.
-        wait_seconds: For how long to wait for its registration (0: not at all).
+    This waits on the event loop: a thread that waits would keep the process from ending.
+
+    Raises:
+        AgentMismatchError: It is not there after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while name not in _agents and time.monotonic() < deadline:  # noqa: ASYNC110 - registered by any thread
+        await asyncio.sleep(_POLL_SECONDS)
+    return registered_agent(name)
+
+
+def registered_agent(name: str) -> Agent[Any]:
+    """Return the agent of that name.
 
     Raises:
         AgentMismatchError: There is none.
     """
-    with _changed:
-        if _changed.wait_for(lambda: name in _agents, wait_seconds):
+    with _lock:
+        if name in _agents:
             return _agents[name]
         known = ", ".join(sorted(_agents)) or "none"
     raise AgentMismatchError(

@@ -76,7 +76,7 @@ async def resume_state(process: Process, state: RunState[Any, Any], live: Live) 
             f"The run {run_id!r} belongs to another session than {live.session.session_id!r}. Leave"
             " the session out, or pass that of the run."
         )
-    await known(process, live.agent)
+    await asyncio.to_thread(known, process, live.agent)
     if run["status"] == "interrupted":
         await _note_decisions(process.database, run, state, saved, live)
         segment = await asyncio.to_thread(next_segment, process.database, run_id, process.instance)

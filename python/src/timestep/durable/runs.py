@@ -65,7 +65,7 @@ class Request:
 
     run_id: str
     agent: Agent[Any]
-    session_id: str | None
+    session: Session | None
     input: str
     input_sha256: str
     options: str
@@ -102,8 +102,8 @@ async def run_agent_workflow(
         result_processor: Given the SDK's streamed result, in this process only; it may consume
             the events (`default_result_processor`).
         model_provider: As for `run_agent` (None).
-        workflow_id: The name of the run: the same one is the same run, wherever it was started
-            (None: a new random one).
+        workflow_id: The name of the run: the same one is the same run, wherever it was started;
+            a session that was made without an id becomes the run's (None: a new random one).
         timeout_seconds: For how long it may run; pauses do not count (None: no limit).
         **options: `context`, `max_turns`, `hooks`, `run_config`, `error_handlers`,
             `previous_response_id`, `conversation_id`, `approval_seconds`.
@@ -124,8 +124,8 @@ async def run_agent_workflow(
         agent, input_items, session, workflow_id=workflow_id, timeout_seconds=timeout_seconds,
         options=options,
     )  # fmt: skip
-    await known(process, agent)
-    if await create(process, request, owner=process.instance):
+    await asyncio.to_thread(known, process, agent)
+    if await asyncio.to_thread(create, process, request, owner=process.instance):
         await start(request.run_id, live, segment=0)
     return await outcome(process, request.run_id, live)
 
@@ -184,7 +184,7 @@ def requested(
     return Request(
         run_id=workflow_id or str(uuid.uuid4()),
         agent=agent,
-        session_id=None if session is None else session.session_id,
+        session=cast("Session | None", session),
         input=documents.dump(wire),
         input_sha256=hashlib.sha256(encode(wire).encode()).hexdigest(),
         options=_stored(options),
@@ -213,23 +213,23 @@ def _stored(options: DurableOptions) -> str:
         ) from None
 
 
-async def known(process: Process, agent: Agent[Any]) -> None:
-    """Make the agent known to this process and describe it in the database."""
+def known(process: Process, agent: Agent[Any]) -> None:
+    """Make the agent known to this process and describe it in the database, from a thread."""
     register_agent(agent)
-    await asyncio.to_thread(describe_agents, process.database, agent)
+    describe_agents(process.database, agent)
 
 
-async def create(process: Process, request: Request, *, owner: str | None) -> bool:
-    """Make the run; False if it is there.
+def create(process: Process, request: Request, *, owner: str | None) -> bool:
+    """Make the run, from a thread; False if it is there.
 
     Raises:
         ConfigurationError: The run that is there has another input, agent or session.
     """
-    rows = await process.database.fetch(
+    rows = process.database.fetch_sync(
         CREATE,
         request.run_id,
         documents.without_nul(request.agent.name),
-        request.session_id,
+        request.session and request.session.session_id,
         request.language,
         owner,
         request.input,
@@ -239,12 +239,29 @@ async def create(process: Process, request: Request, *, owner: str | None) -> bo
         request.schedule,
         request.timeout_seconds,
     )
-    if (what := rows[0]["conflict"]) is not None:
+    what = rows[0]["conflict"]
+    if what == "session" and _continues_its_session(process, request):
+        return False
+    if what is not None:
         raise ConfigurationError(
             f"The run {request.run_id!r} exists with another {what}: one workflow_id is one run."
             " Use a new workflow_id, or pass what the run was started with."
         )
     return rows[0]["created"]
+
+
+def _continues_its_session(process: Process, request: Request) -> bool:
+    """Make a session that is new that of the run: a program that starts again makes a new one."""
+    rows = process.database.fetch_sync(
+        "select session_id from timestep.runs where run_id = %s", request.run_id, repeatable=True
+    )
+    found = rows[0]["session_id"] if rows else None
+    return found is not None and becomes(request.session, found)
+
+
+def becomes(session: Session | None, session_id: str) -> bool:
+    """Let a session that is new continue that conversation; False if it is another one."""
+    return session is not None and session._become(session_id)  # noqa: SLF001 - the same package  # pyright: ignore[reportPrivateUsage]
 
 
 async def start(run_id: str, live: Live | None, *, segment: int) -> None:

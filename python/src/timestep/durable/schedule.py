@@ -9,6 +9,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any, Unpack, cast
 
@@ -17,7 +18,7 @@ from dbos import DBOS
 
 from timestep import documents
 from timestep.database import open_database
-from timestep.durable.configuration import DEFAULT_QUEUE, Done
+from timestep.durable.configuration import DEFAULT_QUEUE
 from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.in_thread import in_thread
 from timestep.durable.launch import launched
@@ -25,9 +26,20 @@ from timestep.durable.process import Process, current_process
 from timestep.durable.queue import QueuedOptions
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.registry import describe_agents, register_agent
-from timestep.durable.runs import CREATE, DurableOptions, requested
+from timestep.durable.runs import CREATE, DurableOptions, becomes, requested
 from timestep.errors import ConfigurationError
 from timestep.session import Session
+
+
+class ScheduleName(str):
+    """The name of a schedule, which may be awaited."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, str]:
+        """Return the name at once."""
+        return str(self)
+        yield
 
 
 @DBOS.workflow(name="timestep.scheduled_run")
@@ -48,7 +60,7 @@ def create_scheduled_agent_workflow(
     timezone: str | None = None,
     queue_name: str | None = None,
     **options: Unpack[QueuedOptions],
-) -> Done[str]:
+) -> "ScheduleName":
     """Run the agent by the clock from now on; may be awaited. Returns the schedule's name.
 
     It is kept in the database: it goes on after a restart as soon as a process is there again. A
@@ -59,7 +71,8 @@ def create_scheduled_agent_workflow(
             seconds: "0 9 * * 1-5" is nine o'clock on workdays.
         agent: The agent to start with.
         input_items: A text or Responses API items.
-        session: The conversation of every run (None: no history).
+        session: The conversation of every run; one that was made without an id becomes that of
+            a schedule that is there (None: no history).
         name: The schedule's name (None: made of the agent's name and all that is given here).
         timezone: Such as "Europe/Berlin" (None: UTC).
         queue_name: The queue that the runs wait in (None: "agents").
@@ -75,13 +88,14 @@ def create_scheduled_agent_workflow(
         agent, input_items, session, workflow_id=None, timeout_seconds=None,
         options=DurableOptions(**options),
     )  # fmt: skip
-    chosen = name or _derived_name(crontab, agent.name, request.session_id, request.input, timezone)
+    chosen = name or _derived_name(crontab, agent, session, request.input, timezone)
     register_agent(agent)
 
     def create() -> None:
         describe_agents(process.database, agent)
         register_queue(process.configuration, queue_name)
         _apply(process, chosen, crontab, timezone)
+        _keep_session(process, chosen, session)
         process.database.fetch_sync(
             "insert into timestep.schedules (name, language, crontab, timezone, agent, session_id,"
             " input, options, queue_name) values (%s, 'python', %s, %s, %s, %s, %s, %s, %s)"
@@ -93,7 +107,7 @@ def create_scheduled_agent_workflow(
             crontab,
             timezone,
             documents.without_nul(agent.name),
-            request.session_id,
+            session and session.session_id,
             request.input,
             request.options,
             queue_name or DEFAULT_QUEUE,
@@ -101,7 +115,7 @@ def create_scheduled_agent_workflow(
         )
 
     in_thread(create)
-    return Done(chosen)
+    return ScheduleName(chosen)
 
 
 async def delete_schedule(name: str) -> bool:
@@ -132,6 +146,17 @@ def _apply(process: Process, name: str, crontab: str, timezone: str | None) -> N
         )
     except DBOSException as error:
         raise ConfigurationError(f"The schedule {name!r} cannot be used: {error}") from error
+
+
+def _keep_session(process: Process, name: str, session: Session | None) -> None:
+    """Make a session that is new that of the schedule, if it is there with one."""
+    rows = process.database.fetch_sync(
+        "select session_id from timestep.schedules where name = %s and session_id is not null",
+        name,
+        repeatable=True,
+    )
+    if rows:
+        becomes(session, rows[0]["session_id"])
 
 
 def _tick(process: Process, scheduled_at: datetime, name: str) -> None:
@@ -168,6 +193,12 @@ def _dbos_name(process: Process, name: str) -> str:
     return f"{process.configuration.application}.{name}"
 
 
-def _derived_name(*given: str | None) -> str:
-    digest = hashlib.sha256(documents.dump(list(given)).encode()).hexdigest()[:12]
-    return f"{given[1]}-{digest}"
+def _derived_name(
+    crontab: str, agent: Agent[Any], session: Session | None, run_input: str, timezone: str | None
+) -> str:
+    """Return a name that is the same when the program starts again."""
+    session_id = None
+    if session is not None and session._was_named:  # noqa: SLF001 - the same package  # pyright: ignore[reportPrivateUsage]
+        session_id = session.session_id
+    given = [crontab, agent.name, session_id, run_input, timezone]
+    return f"{agent.name}-{hashlib.sha256(documents.dump(given).encode()).hexdigest()[:12]}"
