@@ -24,7 +24,7 @@ import {
 import { warn } from './logger.ts';
 import { MultiModelProvider } from './models/index.ts';
 import { type Claim, lost } from './runState/claim.ts';
-import { inputItems } from './runState/items.ts';
+import { inputItems, sessionItem } from './runState/items.ts';
 import type { AnyAgent, AnyRunState } from './runState/native.ts';
 import { type SavedVersion, savedVersion } from './runState/store.ts';
 import { writingUnderClaim } from './session.ts';
@@ -251,7 +251,7 @@ class Resumption {
     const items = state._generatedItems.slice(state._currentTurnPersistedItemCount);
     const isBetweenTurns = state._currentStep?.type === 'next_step_run_again';
     if (!this.#session || !isBetweenTurns || items.length === 0) return;
-    await this.#session.addItems(items.map((item) => item.rawItem as AgentInputItem));
+    await this.#session.addItems(items.map((item) => sessionItem(item.rawItem as AgentInputItem)));
     state._currentTurnPersistedItemCount = state._generatedItems.length;
     state._currentTurnSessionWriteCompactedItemCount = undefined; // it belongs to the count before
   }

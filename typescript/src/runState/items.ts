@@ -10,7 +10,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { AgentInputItem } from '@openai/agents';
-import { defined, partsFromWire, partsToWire, snakeKeys } from './content.ts';
+import { defined, isEmpty, partsFromWire, partsToWire, snakeKeys } from './content.ts';
 import { CODECS, type Codec, HOSTED, hostedFromWire, hostedToWire } from './itemKinds.ts';
 
 /** An item as the Responses API writes it, also the form in which items are stored. */
@@ -99,6 +99,14 @@ export function inputItems(items: readonly (AgentInputItem | WireItem)[]): Agent
   return given.map((item) =>
     isWireItem(item) ? fromWireItem(item, names) : (item as unknown as AgentInputItem),
   );
+}
+
+/** An item as the SDK gives it to a session: calls and their outputs without ids of their own. */
+export function sessionItem(given: AgentInputItem): AgentInputItem {
+  if (given.type !== 'function_call' && given.type !== 'function_call_result') return given;
+  const { id, providerData, ...item } = given;
+  const { id: _, ...rest } = providerData ?? {};
+  return (isEmpty(rest) ? item : { ...item, providerData: rest }) as AgentInputItem;
 }
 
 /** Field names that only the wire has. */
