@@ -16,7 +16,7 @@ from .world import LANGUAGES, Spares, World
 
 @pytest.fixture(scope="session")
 def spares() -> Iterator[Spares]:
-    spares = Spares(ahead=0)
+    spares = Spares(ahead=2)
     yield spares
     spares.close()
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,6 +83,9 @@ class Worker:
             "resume": self.resume,
             "by_state": self.by_state,
             "cancel": self.cancel,
+            "limit": self.limit,
+            "schedule": self.schedule,
+            "end_schedule": self.end_schedule,
             "schema": self.schema,
         }
 
@@ -176,6 +180,28 @@ class Worker:
     async def cancel(self, command: Json, _: Tell) -> bool:
         """End a run."""
         return await timestep.cancel_run(command["run"], reason="cancelled by a test")
+
+    async def limit(self, command: Json, _: Tell) -> None:
+        """Limit model calls, everywhere."""
+        limit = timestep.ModelRateLimit(
+            requests=command.get("requests"),
+            tokens=command.get("tokens"),
+            per=timedelta(seconds=command["seconds"]),
+        )
+        await timestep.set_rate_limit(command["name"], limit)
+
+    async def schedule(self, command: Json, _: Tell) -> str:
+        """Start a run every second."""
+        return await timestep.create_scheduled_agent_workflow(
+            crontab="* * * * * *",
+            agent=self.agent(command["company"]),
+            input_items=f"Please handle [{command['name']}].",
+            name=command["name"],
+        )
+
+    async def end_schedule(self, command: Json, _: Tell) -> bool:
+        """End a schedule."""
+        return await timestep.delete_schedule(command["name"])
 
     async def schema(self, command: Json, _: Tell) -> Json:
         """Return the tools of all agents as the model is told of them."""

@@ -9,9 +9,7 @@
 
 import process from 'node:process';
 import { OpenAIProvider, setTraceProcessors } from '@openai/agents';
-import * as main from '@timestep-ai/timestep';
-import * as durable from '../../typescript/dist/durable/index.js';
-const timestep = { ...durable, ...main };
+import * as timestep from '@timestep-ai/timestep';
 import OpenAI from 'openai';
 import { type Command, type Json, serve } from '../serving.ts';
 import { Company } from './company.ts';
@@ -31,6 +29,9 @@ const COMMANDS: Record<string, Command> = {
   resume,
   by_state: byState,
   cancel,
+  limit,
+  schedule,
+  end_schedule: endSchedule,
   schema,
 };
 
@@ -128,6 +129,27 @@ async function cancel(command: Json): Promise<boolean> {
   return timestep.cancelRun(command.run, { reason: 'cancelled by a test' });
 }
 
+/** Limits model calls, everywhere. */
+async function limit({ name, requests, tokens, seconds }: Json): Promise<void> {
+  const given = { requests, tokens, perSeconds: seconds };
+  await timestep.setRateLimit(name, new timestep.ModelRateLimit(given));
+}
+
+/** Starts a run every second. */
+async function schedule(command: Json): Promise<string> {
+  return timestep.createScheduledAgentWorkflow({
+    crontab: '* * * * * *',
+    agent: agentOf(command.company),
+    inputItems: `Please handle [${command.name}].`,
+    name: command.name,
+  });
+}
+
+/** Ends a schedule. */
+async function endSchedule({ name }: Json): Promise<boolean> {
+  return timestep.deleteSchedule(name);
+}
+
 /** The tools of all agents as the model is told of them. */
 async function schema(command: Json): Promise<Json> {
   const agents = Object.values(company.agents(command.company));
@@ -168,7 +190,7 @@ function renamed(queues: Json): any {
   return Object.fromEntries(Object.entries(queues).map(([name, each]) => [name, limits(each)]));
 }
 
-function report({ status, finalOutput, usage, interruptions }: durable.WorkflowResult): Json {
+function report({ status, finalOutput, usage, interruptions }: timestep.WorkflowResult): Json {
   return {
     status,
     output: finalOutput ?? null,

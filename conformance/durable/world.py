@@ -18,8 +18,9 @@ from timestep.testing import ModelServer
 from ..processes import Answer, Driver, DriverProcess, PythonFork
 
 Json = dict[str, Any]
-LANGUAGES: tuple[str, ...] = ("python", "typescript")
-PAIRS = list(itertools.product(LANGUAGES, LANGUAGES))  # who begins a run, and who goes on with it
+LANGUAGES = ("python", "typescript")
+# Who begins a run, and who goes on with it.
+PAIRS: list[tuple[str, str]] = list(itertools.product(LANGUAGES, LANGUAGES))
 LEASE_SECONDS = 4.0
 
 
@@ -42,7 +43,7 @@ class Spares:
     def close(self) -> None:
         self._starter.shutdown()
         while not self._started.empty():
-            self._started.get().result().close()
+            self._started.get().result().kill()
         self._fork.close()
 
     def _start(self) -> None:
