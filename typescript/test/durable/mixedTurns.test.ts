@@ -21,7 +21,12 @@ test.each(MIXED.flatMap((each) => [false, true].map((stream) => ({ ...each, stre
   'a mixed turn ends: $tools, streamed: $stream',
   async ({ turn, tools, stream }) => {
     await company.it.script(says(...turn), says('done'));
-    const answer = await company.it.run('run', { workflow_id: 'w', stream, session_id: 's' });
+    const answer = await company.it.run('run', {
+      workflow_id: 'w',
+      stream,
+      session_id: 's',
+      timeout_seconds: 5,
+    });
     expect(answer).toMatchObject({ status: 'completed', output: 'done' });
     expect(
       company.it

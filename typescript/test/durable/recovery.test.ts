@@ -43,11 +43,11 @@ async function session({ rows }: Company, at: Company): Promise<Partial<SessionR
 /** A run that nobody disturbed. */
 const undisturbed = {} as { answer: Answer; session: Partial<SessionRow>[] };
 
-async function oneRun(kill: string): Promise<boolean> {
+async function oneRun(kill: string, more: { stream?: boolean } = {}): Promise<boolean> {
   await company.it.script(...STEPS);
-  const killed = await company.it.runKilled(kill, RUN);
+  const killed = await company.it.runKilled(kill, { ...RUN, ...more });
   if (killed) await company.it.rewindScript();
-  const answer = await company.it.run('run', RUN);
+  const answer = await company.it.run('run', { ...RUN, ...more });
   if (killed) await check(answer);
   else Object.assign(undisturbed, { answer, session: await session(company.it, company.it) });
   return killed;
@@ -86,6 +86,30 @@ test.each([
   'before:25',
 ])('a run that is killed at %s is finished by another process', async (moment) => {
   expect(await oneRun(moment)).toBe(true);
+});
+
+test.each(['inside:3', 'after:14', 'before:24'])(
+  'a streamed run that is killed at %s is finished by another process',
+  async (moment) => {
+    expect(await oneRun(moment, { stream: true })).toBe(true);
+  },
+);
+
+test('a tool that runs at most once is not called again, and the model is told', async () => {
+  await company.it.script(says(call('mail', 'c1', { n: 1 })), says('done'));
+  expect(await company.it.runKilled('inside:1', { workflow_id: 'w' })).toBe(true);
+  await company.it.rewindScript();
+  const answer = await company.it.run('run', { workflow_id: 'w' });
+  expect(answer).toMatchObject({ status: 'completed', output: 'done' });
+  expect(company.it.effects('start', 'mail')).toHaveLength(1);
+  expect(await company.it.rows(`select key from timestep.steps where status = 'unknown'`)).toEqual([
+    { key: 't:/c1' },
+  ]);
+  const { input } = JSON.parse(String((await company.it.requests()).at(-1)?.body));
+  const told = input.find((item: { call_id?: string; type: string }) => {
+    return item.call_id === 'c1' && item.type === 'function_call_output';
+  });
+  expect(told.output).toMatch(/^The outcome of this call is unknown/);
 });
 
 test('the loop goes on from the last turn', async () => {
