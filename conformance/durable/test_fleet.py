@@ -3,7 +3,6 @@
 # pyright: reportMissingImports=false
 # What the tests of the Python package share is found by pytest alone.
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +146,9 @@ def test_processes_of_both_languages_launch_at_once_on_an_empty_database(
         "lease_seconds": 30.0,
     }
     try:
-        with ThreadPoolExecutor(len(world.workers)) as pool:
-            launching = [worker.send("launch", **command) for worker in world.workers]
-            for answer in pool.map(lambda each: each.wait(), launching):
-                success(answer)
+        launching = [worker.send("launch", **command) for worker in world.workers]
+        for each in launching:
+            success(each.wait())
         counted = world.rows(
             "select language, count(distinct instance) as processes from timestep.executors"
             " where stopped_at is null group by language order by language"
