@@ -1,26 +1,28 @@
 """Starting DBOS: in a script, inside a running loop, twice, and by many processes at once."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.durable import Company, says
+from support.durable import Company, call, says
 from support.postgres import clean_environment, execute
 
 IN_A_SCRIPT = """
 import asyncio
 from agents import Agent, set_tracing_disabled
-from timestep.durable.configuration import configure_dbos
-from timestep.durable.launch import ensure_dbos_launched
-from timestep.durable.runs import run_agent_workflow
+from timestep import Session, configure_dbos, ensure_dbos_launched, run_agent_workflow
 set_tracing_disabled(True)
 configure_dbos()
 ensure_dbos_launched()
 ensure_dbos_launched()
 agent = Agent(name="a")
+session = Session()
 async def main():
-    result = await run_agent_workflow(agent=agent, input_items="hi", workflow_id="unique-id")
+    result = await run_agent_workflow(
+        agent=agent, input_items="hi", session=session, workflow_id="unique-id"
+    )
     print(result.output)
 asyncio.run(main())
 asyncio.run(main())
@@ -28,9 +30,7 @@ asyncio.run(main())
 INSIDE_A_LOOP = """
 import asyncio
 from agents import Agent, set_tracing_disabled
-from timestep.durable.configuration import configure_dbos
-from timestep.durable.launch import cleanup_dbos, ensure_dbos_launched
-from timestep.durable.runs import run_agent_workflow
+from timestep import cleanup_dbos, configure_dbos, ensure_dbos_launched, run_agent_workflow
 set_tracing_disabled(True)
 async def main():
     await configure_dbos("shop", executor_id="one")
@@ -51,13 +51,53 @@ async def main():
     print(result.output)
 asyncio.run(main())
 """
+IN_A_QUEUE = """
+import asyncio
+from agents import Agent
+from timestep import create_scheduled_agent_workflow, delete_schedule, queue_agent_workflow
+async def main():
+    agent = Agent(name="a")
+    name = create_scheduled_agent_workflow("0 9 * * *", agent, "hi")
+    assert name == await create_scheduled_agent_workflow("0 9 * * *", agent, "hi")
+    assert await delete_schedule(name)
+    for number in range(3):
+        queue_agent_workflow(agent, "hi", workflow_id=f"q{number}")
+asyncio.run(main())
+"""
+IN_A_TOOL = """
+import asyncio, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run in the background
+from agents import Agent, function_tool, set_tracing_disabled
+from timestep import run_agent_workflow
+set_tracing_disabled(True)
+@function_tool
+async def wait() -> str:
+    print("waiting", flush=True)
+    await asyncio.sleep(60)
+    return ""
+asyncio.run(run_agent_workflow(Agent(name="a", tools=[wait]), "hi", workflow_id="w"))
+"""
+FOREIGN = """
+import sys
+from dbos import DBOS
+from timestep import ConfigurationError, configure_dbos, ensure_dbos_launched
+try:
+    configure_dbos(system_database_url="sqlite:///x")
+except ConfigurationError as error:
+    print(error)
+DBOS(config={"name": "mine", "system_database_url": sys.argv[1], "log_level": "ERROR"})
+try:
+    ensure_dbos_launched()
+except ConfigurationError as error:
+    print(error)
+"""
 
 
-def script(company: Company, folder: Path, text: str) -> subprocess.Popen[str]:
+def script(company: Company, folder: Path, text: str, *words: str) -> subprocess.Popen[str]:
     path = folder / "script.py"
     path.write_text(text)
     return subprocess.Popen(
-        [sys.executable, str(path)],
+        [sys.executable, str(path), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,6 +121,45 @@ def test_it_works_bare_and_awaited(
     output, errors = process.communicate(timeout=90)
     assert output.splitlines() == printed, errors
     assert process.returncode == 0
+    assert errors == ""
+
+
+def test_runs_that_nobody_awaits_are_queued_before_the_process_ends(
+    company: Company, tmp_path: Path
+) -> None:
+    company.script()
+    process = script(company, tmp_path, IN_A_QUEUE)
+    _, errors = process.communicate(timeout=90)
+    assert (process.returncode, errors) == (0, "")
+    assert company.rows("select run_id, owner from timestep.runs order by created_at") == [
+        ("q0", None), ("q1", None), ("q2", None),
+    ]  # fmt: skip
+    assert len(company.rows("select workflow_uuid from dbos.workflow_status")) == 3
+
+
+def test_an_interrupted_process_ends_and_leaves_its_run_to_others(
+    company: Company, tmp_path: Path
+) -> None:
+    company.script(says(call("wait", "c1")))
+    process = script(company, tmp_path, IN_A_TOOL)
+    assert process.stdout
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    assert "dbos:" not in errors, "nothing is logged of it"
+    assert company.rows("select status from timestep.runs") == [("running",)]
+    alive = "select 1 from timestep.runs where timestep.is_alive_v1(owner)"
+    assert company.rows(alive) == [], "anybody may take it at once"
+
+
+def test_what_cannot_be_launched_says_why(company: Company, tmp_path: Path) -> None:
+    company.script()
+    process = script(company, tmp_path, FOREIGN, company.url)
+    output, errors = process.communicate(timeout=90)
+    wrong_address, foreign = output.splitlines()
+    assert "system_database_url: The database address has the scheme sqlite" in wrong_address
+    assert "by somebody else" in foreign
     assert errors == ""
 
 

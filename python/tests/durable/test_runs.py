@@ -150,3 +150,46 @@ def test_a_recorded_call_of_an_mcp_server_is_not_made_again(company: Company) ->
     company.rewind_script()
     assert company.run("librarian", workflow_id="w")["output"] == "done"
     assert [effect[3] for effect in company.effects("end")] == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "message", "guardrail"),
+    [
+        ("turns", "MaxTurnsExceeded", "Max turns (1) exceeded", None),
+        ("guardrail", "InputGuardrailTripwireTriggered", "Guardrail InputGuardrail", "decency"),
+        ("model", "ModelBehaviorError", "Tool nothing not found", None),
+    ],
+)
+def test_a_run_that_failed_tells_the_same_error_again(
+    company: Company, how: str, error: str, message: str, guardrail: str | None
+) -> None:
+    tool = "nothing" if how == "model" else "look"
+    company.script(says(call(tool, "c1", n=1)), says(call("look", "c2", n=1)), says("done"))
+    first, again = company.run("fail", how=how)
+    assert first == again
+    assert (first[0], first[2]) == (error, guardrail)
+    assert message in first[1]
+    calls = company.model_calls
+    assert company.run("fail", how=how) == [first, first], "another process says the same"
+    assert company.model_calls == calls
+
+
+def test_a_new_session_continues_that_of_the_run(company: Company) -> None:
+    company.script(says("done"))
+    first = company.run("with_new_session", workflow_id="w")
+    assert first[1:] == ["user", "assistant"]
+    assert company.run("with_new_session", workflow_id="w") == first
+    other = company.run("run", workflow_id="w", session_id="another")
+    assert "another session" in other["message"]
+
+
+def test_what_is_read_back_has_types(company: Company) -> None:
+    company.script(says(call("look", "c1", n=1)), says("done"))
+    company.run("run", workflow_id="w", session_id="s")
+    read = company.run("read", workflow_id="w")
+    assert read["run"]["output"] == "done"
+    assert read["run"]["input"] == "please"
+    assert read["run"]["options"] == {"max_turns": 10}
+    assert read["outputs"] == [["function_call"], "{'found': 1}", ["message"]]
+    assert read["utc"] is True
+    assert read["nothing"] is None

@@ -14,19 +14,21 @@ import os
 import signal
 import sys
 import traceback
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
 import mcp.types
 from agents import (
     Agent,
+    GuardrailFunctionOutput,
     RunContextWrapper,
     RunHooks,
     Runner,
     ShellTool,
     SQLiteSession,
     function_tool,
+    input_guardrail,
     set_tracing_disabled,
 )
 from agents.mcp import MCPServer
@@ -41,7 +43,7 @@ from timestep.durable.endings import cancel_run, delete_runs
 from timestep.durable.launch import ensure_dbos_launched
 from timestep.durable.queue import queue_agent_workflow
 from timestep.durable.rate_limit import ModelRateLimit, set_rate_limit
-from timestep.durable.reading import list_approvals, list_runs
+from timestep.durable.reading import get_run, list_approvals, list_run_steps, list_runs
 from timestep.durable.resuming import RunHandle, resume_run
 from timestep.durable.runs import run_agent_workflow
 from timestep.durable.schedule import create_scheduled_agent_workflow, delete_schedule
@@ -167,6 +169,58 @@ triage = Agent(
 async def ask(context: RunContextWrapper[Any]) -> str:
     result = await Runner.run(Agent(name="helper"), "?")
     return result.final_output
+
+
+@input_guardrail
+async def decency(*_: Any) -> GuardrailFunctionOutput:
+    return GuardrailFunctionOutput(output_info="indecent", tripwire_triggered=True)
+
+
+guarded = Agent(name="guarded", input_guardrails=[decency])
+
+
+async def fail(*, how: str) -> list[Any]:
+    """Run into an error twice by one name of a run; the second time it is told from the row."""
+    told: list[Any] = []
+    agent, options = {
+        "turns": (triage, {"max_turns": 1}),
+        "guardrail": (guarded, {}),
+        "model": (triage, {}),
+    }[how]
+    for _ in range(2):
+        try:
+            await run_agent_workflow(agent, "please", workflow_id="w", **options)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            told.append([type(error).__name__, str(error)])
+            result = getattr(error, "guardrail_result", None)
+            told[-1].append(result and result.guardrail.get_name())
+    return told
+
+
+async def read(*, workflow_id: str) -> dict[str, Any]:
+    """Look at a run and its steps."""
+    run = await get_run(workflow_id)
+    assert run is not None
+    steps = await list_run_steps(workflow_id)
+    outputs = [
+        step.output if step.kind == "tool" else [item["type"] for item in step.output]  # type: ignore[index,union-attr]
+        for step in steps
+    ]
+    times = [run.created_at, run.finished_at, *(step.finished_at for step in steps)]
+    return {
+        "run": {"input": run.input, "output": run.output, "options": run.options},
+        "outputs": outputs,
+        "utc": all(time is not None and time.tzinfo is UTC for time in times),
+        "nothing": await get_run("nothing"),
+    }
+
+
+async def with_new_session(*, workflow_id: str) -> list[str]:
+    """Run with a session that is made without an id, as a program does that starts again."""
+    session = Session()
+    await run_agent_workflow(triage, "please", session, workflow_id=workflow_id)
+    items = await session.get_items()
+    return [session.session_id, *(item["role"] for item in items)]
 
 
 class Shelf(MCPServer):

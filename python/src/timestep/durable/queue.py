@@ -58,7 +58,7 @@ class QueuedRun:
         """Wait until the run has paused or ended, and return what it came to.
 
         Raises:
-            TimestepError: The run failed.
+            Exception: What the run failed with, as for `RunHandle.get_result`.
         """
         return await (await self).get_result()
 

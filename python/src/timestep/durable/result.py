@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from timestep import documents
 from timestep.database import Database
+from timestep.durable.failure import failure
 from timestep.durable.registry import import_agent, registered_agent
-from timestep.errors import AgentMismatchError, ConfigurationError, TimestepError
+from timestep.errors import AgentMismatchError, ConfigurationError
 from timestep.run_state.store import RunStateStore
 
 _POLL_SECONDS = (0.02, 0.5)  # the first pause between two looks, and the longest
@@ -60,15 +61,12 @@ async def result_of(database: Database, run_id: str, agent: Agent[Any] | None) -
     """Wait until a run has paused or ended, and return what it came to.
 
     Raises:
-        TimestepError: The run failed.
+        Exception: What the run failed with, see `failure`.
         ConfigurationError: There is no such run.
     """
     row = await _when_ended(database, run_id)
     if row["status"] == "failed":
-        raise TimestepError(
-            f"Run {run_id} failed with {row['error_type']}: {row['error']}. list_run_steps() tells"
-            " what it had done."
-        )
+        raise failure(row, agent or await _agent(row))
     usage = Usage(
         requests=row["requests"],
         input_tokens=row["input_tokens"],

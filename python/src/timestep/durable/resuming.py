@@ -31,7 +31,8 @@ class RunHandle:
         """Wait until the run has paused or ended, and return what it came to.
 
         Raises:
-            TimestepError: The run failed.
+            Exception: What the run failed with: the same class where it can be told from the
+                database, such as `MaxTurnsExceeded`, else `TimestepError` with its name.
         """
         return await result_of(await open_database(), self.run_id, None)
 

@@ -111,8 +111,10 @@ async def run_agent_workflow(
     Raises:
         NotDurableError: Something about the run cannot be recorded; it was not started.
         ConfigurationError: A run of this id has another input, agent or session.
-        TimestepError: The run failed in another process, or before.
-        Exception: What ended the run in this process, unchanged.
+        Exception: What ended the run, unchanged. If it failed before or in another process, an
+            error of the same class and message where that can be told from the database
+            (`MaxTurnsExceeded`, `ModelBehaviorError`, `UserError`, tripwires of guardrails,
+            Timestep's own), else `TimestepError` with the name of the class.
     """
     process = launched().process
     live = _live(agent, session, stream, result_processor, model_provider, options)

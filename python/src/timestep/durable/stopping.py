@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from timestep import documents
+from timestep.durable.failure import words
 from timestep.durable.sql import calling
 from timestep.run_state.store import RunStateStore, SavedVersion, remember_saved
 
@@ -35,7 +36,7 @@ async def finish(
         status,
         None if result is None else as_json(result.final_output),
         None if error is None else type(error).__name__,
-        None if error is None else documents.without_nul(str(error)),
+        None if error is None else documents.without_nul(words(error)),
         *_counts(result),
         repeatable=True,
     )
