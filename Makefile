@@ -64,6 +64,7 @@ test-python: $(BUILT)
 
 soak: $(BUILT) ## The long forms of the crash and stress tests
 	$(BIN)/pytest --quiet -m soak
+	cd typescript && ../node_modules/.bin/vitest run --mode soak
 
 docs: $(INSTALLED) ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict --quiet

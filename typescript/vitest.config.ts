@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({
+/** `--mode soak` runs the long forms of tests. */
+export default defineConfig(({ mode }) => ({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: [mode === 'soak' ? 'test/**/*.soak.ts' : 'test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
-});
+}));

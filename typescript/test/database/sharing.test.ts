@@ -1,33 +1,11 @@
 /** One server for processes of both languages, whoever comes first, and whoever is killed. */
 
-import { randomInt } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { openDatabase } from '../../src/database/index.ts';
 import { administer, emptyDatabase } from '../support/databases.ts';
-import { dataFolder, serverOf, type TestFolder, untilStopped } from '../support/embedded.ts';
-import { withEnvironment } from '../support/environment.ts';
-import { type Ended, type Running, startNode, startPython } from '../support/processes.ts';
+import { dataFolder, serverOf, untilStopped } from '../support/embedded.ts';
+import { comeAndGo, failed, type Language, namesIn, use } from './crowd.ts';
 
-const NODE = fileURLToPath(new URL('./programs/use.ts', import.meta.url));
-const PYTHON = fileURLToPath(new URL('./programs/use.py', import.meta.url));
 const MINUTES = 60_000;
-
-type Language = 'python' | 'node';
-
-function use(language: Language, args: string[], environment: Record<string, string>): Running {
-  return language === 'node'
-    ? startNode(NODE, args, environment)
-    : startPython(PYTHON, args, environment);
-}
-
-async function namesIn(folder: TestFolder): Promise<string[]> {
-  return withEnvironment(folder.environment, async () => {
-    await using database = await openDatabase();
-    const rows = await database.query<{ name: string }>('select name from visits order by name');
-    return rows.map(({ name }) => name);
-  });
-}
 
 test.each<[Language, Language]>([
   ['python', 'node'],
@@ -74,36 +52,7 @@ test(
 );
 
 test(
-  'sixty processes come and go, a fifth of them killed: nothing fails, nothing is lost',
-  async () => {
-    await using folder = await dataFolder();
-    const names: string[] = [];
-    const failures: Ended[] = [];
-    const waiting = Array.from({ length: 60 }, (_, at) => at);
-    const worker = async () => {
-      for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
-        const language = at % 15 === 1 ? 'python' : 'node';
-        const killed = at % 5 === 0;
-        const name = `${language} ${at}`;
-        const process = use(
-          language,
-          [name, killed ? '60000' : String(randomInt(150)), 'fall'],
-          folder.environment,
-        );
-        if (killed) await process.says('wrote').then(() => process.process.kill('SIGKILL'));
-        const ended = await process.ended;
-        if (ended.stdout.includes('wrote')) names.push(name);
-        if (killed ? ended.signal !== 'SIGKILL' : failed(ended)) failures.push(ended);
-      }
-    };
-    await Promise.all(Array.from({ length: 6 }, worker));
-    expect(failures).toEqual([]);
-    expect(names).toHaveLength(60);
-    expect(await namesIn(folder)).toEqual(names.sort());
-  },
-  6 * MINUTES,
+  'twenty processes come and go, a fifth of them killed: nothing fails, nothing is lost',
+  () => comeAndGo(20),
+  4 * MINUTES,
 );
-
-function failed({ code, stderr }: Ended): boolean {
-  return code !== 0 || stderr !== '';
-}

@@ -1,9 +1,11 @@
 /** Embedded servers in folders of their own, ended and removed with the test. */
 
+import { execFile } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { formatUrl } from '../../src/database/address.ts';
 import { findCluster } from '../../src/database/embedded/folder.ts';
 import { lookAt } from '../../src/database/embedded/postmaster.ts';
@@ -33,6 +35,14 @@ export async function dataFolder(): Promise<TestFolder> {
       await rm(path, { recursive: true, force: true });
     },
   };
+}
+
+/** A data folder with everything that lies in another one, whose server does not run. */
+export async function copyOf({ path }: TestFolder): Promise<TestFolder> {
+  const folder = await dataFolder();
+  // As root, the data belongs to the user that the server runs as, and has to go on doing so.
+  await promisify(execFile)('cp', ['-a', join(path, 'postgres'), folder.path]);
+  return folder;
 }
 
 /** A running embedded server in a folder of its own. */
