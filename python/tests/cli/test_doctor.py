@@ -1,6 +1,8 @@
 """timestep doctor: it tells what is wrong, changes nothing and keeps secrets."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,53 @@ def test_a_usable_database_is_described(
     assert report["environment"]["PG_CONNECTION_URI"] == report["database"]["address"]
     assert SECRET not in output
     assert database_url.split(":")[2].split("@")[0] not in output
+
+
+def test_durable_runs_are_counted(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PG_CONNECTION_URI", database_url)
+    execute(
+        database_url,
+        "insert into timestep.executors"
+        " (instance, executor_id, application, language, host, pid, alive_until)"
+        " values (gen_random_uuid(), 'one', 'shop-py', 'python', 'here', 1, now() + '1 minute'),"
+        " (gen_random_uuid(), 'two', 'shop-py', 'python', 'here', 2, now()) returning 1",
+    )
+    execute(
+        database_url,
+        "insert into timestep.runs (run_id, agent, language, input, input_sha256, status, owner)"
+        " select status, 'a', 'python', '\"\"', '', status, instance from timestep.executors,"
+        " unnest(array['running', 'interrupted']) status where executor_id = 'two' returning 1",
+    )
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["durable runs"] == {
+        "processes": "1 python (shop-py)",
+        "pending": 0,
+        "running": 1,
+        "interrupted": 1,
+        "to be taken over": 1,
+    }
+
+
+IMPATIENT = """
+import os, signal, sys
+from timestep.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "rich":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Impatient())
+sys.exit(main(["doctor"]))
+"""
+
+
+def test_an_interrupt_while_a_command_loads_is_quiet() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPATIENT], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_the_schema_is_looked_at_and_not_made(

@@ -2,6 +2,6 @@
 
 import sys
 
-from timestep.cli.main import main
+from timestep.cli import main
 
 sys.exit(main())

