@@ -5,7 +5,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, handoff, tool } from '@openai/agents';
-import { durableTool, idempotencyKey } from '../../typescript/dist/durable/index.js';
+import { durableTool, idempotencyKey } from '@timestep-ai/timestep';
 import type { Json } from '../serving.ts';
 
 const SPEC: Json = JSON.parse(readFileSync(new URL('company.json', import.meta.url), 'utf8'));

@@ -46,17 +46,18 @@ class Story:
     turns: list[Step]
     inner: list[Step] = field(default_factory=list[Step])
 
-    def tell(self, *, hold: str | None = None) -> None:
+    def tell(self, *, hold: str | None = None, copies: int = COPIES) -> None:
         """Let the model say this from now on.
 
         Args:
             hold: The script whose first request is held (None).
+            copies: How often each question may be asked (4).
         """
         for script, step in self.scripts():
-            copies: list[Step] = [step] * COPIES
+            steps: list[Step] = [step] * copies
             if script == hold:
-                copies[0] = {**step, "hold": GATE}
-            self.server.script(script, copies)
+                steps[0] = {**step, "hold": GATE}
+            self.server.script(script, steps)
 
     def scripts(self) -> Iterator[tuple[str, Step]]:
         """Yield each script with its answer, in the order in which they are asked for."""

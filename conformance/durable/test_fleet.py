@@ -1,161 +1,306 @@
-"""Queues, schedules, limits and launches that processes of both languages share."""
+"""Workers of both languages that are killed at random, on a database that is restarted.
 
-# pyright: reportMissingImports=false
+What happened is told by those who were asked: the model server and the tools.
+"""
+
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # What the tests of the Python package share is found by pytest alone.
 
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from timestep.testing import ModelServer, Step
+from support.postgres import clean_environment, new_data_folder, new_database
+from support.waiting import until
+from timestep.testing import ModelServer
 
-from ..processes import Driver
-from .story import call, says
-from .world import LANGUAGES, PAIRS, Spares, World, success, until
+from ..processes import Driver, Pending
+from .own_server import OwnServer, own_server
+from .story import Story, call, says
+from .world import Spares, World, success
 
+Json = dict[str, Any]
 COMPANY = "fleet"
-DONE = says("done")
-by_every_pair = pytest.mark.parametrize(("first", "second"), PAIRS)
+CREW = ("python", "python", "python", "typescript", "typescript")
+TOOLS = ("look", "mail", "look", "mail")
+WORK_SECONDS = {"look": 0.05, "mail": 0.05}
+QUEUES = {"agents": {"worker_concurrency": 5, "polling_seconds": 0.1}}
+LEASE_SECONDS = 2.0
+COPIES = 20
+RECOVERY_SECONDS = 10.0  # after an outage, until all runs have an owner again
+GRACE_SECONDS = 0.005  # between the clocks of the database and of a process
 
 
-@pytest.fixture(scope="module")
-def fleet(world: World) -> dict[str, Driver]:
-    """A worker of each language that takes any run of the company."""
-    return {language: world.hire(language, companies=[COMPANY]) for language in LANGUAGES}
+@dataclass
+class Fleet:
+    """What happens to the workers while runs are under way."""
+
+    world: World
+    server: OwnServer
+    stories: list[Story]
+    chance: random.Random
+    languages: dict[int, str] = field(default_factory=dict[int, str])
+    killed: dict[int, float] = field(default_factory=dict[int, float])
+    outages: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    asked: list[Pending] = field(default_factory=list[Pending])
+
+    def hire(self, language: str) -> Driver:
+        worker = self.world.hire(
+            language,
+            lease_seconds=LEASE_SECONDS,
+            companies=[COMPANY],
+            work_seconds=WORK_SECONDS,
+            queues=QUEUES,
+        )
+        self.languages[worker.pid] = language
+        return worker
+
+    def kill_one(self) -> None:
+        """Kill any worker with -9, and put another one in its place."""
+        worker = self.chance.choice(self.world.workers)
+        worker.kill()
+        self.killed[worker.pid] = time.time()
+        self.world.workers.remove(worker)
+        self.hire(self.languages[worker.pid])
+
+    def restart_database(self) -> None:
+        began = time.time()
+        self.server.restart(crash=bool(self.outages))
+        self.outages.append((began, time.time()))
+
+    def begin(self) -> None:
+        """Queue two thirds of the runs, for both languages, and begin the others at once."""
+        queued = [story.run for number, story in enumerate(self.stories) if number % 3]
+        for number, runtime in enumerate(("python", "typescript")):
+            clerk = self.world.workers[-number]
+            success(clerk.ask("queue", company=COMPANY, runs=queued[number::2], runtime=runtime))
+        for number, story in enumerate(self.stories[::3]):
+            self.ask_for(story, self.world.workers[number % len(self.world.workers)])
+
+    def ask_for(self, story: Story, worker: Driver) -> None:
+        command = {"run": story.run, "company": COMPANY, "session": story.run}
+        self.asked.append(worker.send("run", **command))
+
+    def disturb(self, *, kills: int, restarts: int) -> None:
+        """Spread the disturbances over the calls of tools, and wait for all runs."""
+        total = len(self.stories) * len(TOOLS)
+        events = ["kill"] * kills + ["restart"] * restarts
+        self.chance.shuffle(events)
+        for number, event in enumerate(events):
+            reached = total * (number + 1) // (len(events) + 2)
+            until(lambda reached=reached: self.calls_ended() >= reached, seconds=120)
+            if event == "kill":
+                self.kill_one()
+            else:
+                self.restart_database()
+        until(self.all_completed, seconds=120)
+
+    def calls_ended(self) -> int:
+        return self.world.journal.read_text().count('"end"')
+
+    def all_completed(self) -> bool:
+        rows = self.world.rows("select run_id, status, error from timestep.runs")
+        failed = [row for row in rows if row["status"] in ("failed", "cancelled", "interrupted")]
+        assert not failed, failed
+        there = {row["run_id"] for row in rows}
+        for story in self.stories:
+            # its worker died before the run was made: who asked asks again
+            if story.run not in there:
+                self.ask_for(story, self.chance.choice(self.world.workers))
+        completed = sum(row["status"] == "completed" for row in rows)
+        time.sleep(0.2)
+        return completed == len(self.stories)
 
 
-def tell(world: World, run: str, *turns: Step) -> None:
-    """Let the model answer a run: its requests differ by how many outputs of calls they have."""
-    for outputs, step in enumerate(turns):
-        world.server.script(f"{run}-{outputs}", [step] * 99)
+@dataclass(frozen=True, order=True)
+class Act:
+    """Something that a worker did for a run, as others have noted it."""
+
+    began: float
+    ended: float | None
+    worker: int
+    what: str
 
 
-def new_run(world: World, kind: str) -> str:
-    return f"{kind}.{next(world.numbers)}"
-
-
-@by_every_pair
-def test_a_run_is_executed_by_the_language_that_it_is_queued_for(
-    world: World, fleet: dict[str, Driver], first: str, second: str
-) -> None:
-    runs = [new_run(world, "queued") for _ in range(3)]
-    for number, run in enumerate(runs):
-        tell(world, run, says(call("look", "c1", n=number)), says(f"saw {number}"))
-    queued = success(fleet[first].ask("queue", company=COMPANY, runs=runs, runtime=second))
-    assert queued == runs
-    for number, run in enumerate(runs):
-        result = success(fleet[first].ask("wait", run=run))
-        assert (result["status"], result["output"]) == ("completed", f"saw {number}")
-        assert {each["pid"] for each in world.tool_calls(run)} == {fleet[second].pid}
-        assert {step["language"] for step in world.steps(run).values()} == {second}
-        assert len(world.history(run)) == 4
-
-
-@by_every_pair
-def test_a_run_that_is_queued_twice_is_one_run(
-    world: World, fleet: dict[str, Driver], first: str, second: str
-) -> None:
-    run = new_run(world, "twice")
-    tell(world, run, DONE)
-    both = [
-        fleet[language].send("queue", company=COMPANY, runs=[run], runtime=second)
-        for language in (first, second)
-    ]
-    assert [success(each.wait()) for each in both] == [[run], [run]]
-    for language in (first, second):
-        assert success(fleet[language].ask("wait", run=run))["output"] == "done"
-    assert len(world.server.requests(f"{run}-0")) == 1
-
-
-@by_every_pair
-def test_a_schedule_that_is_rewritten_ticks_once(
-    world: World, fleet: dict[str, Driver], first: str, second: str
-) -> None:
-    """Its ticks pass over to whoever wrote it last, and no second has two runs."""
-    name = new_run(world, "schedule")
-    tell(world, name, DONE)
-    success(fleet[first].ask("schedule", company=COMPANY, name=name))
-    until(lambda: len(ticks(world, name, first)) >= 2, seconds=60)
-    success(fleet[second].ask("schedule", company=COMPANY, name=name))
-    others, own = len(ticks(world, name, first)), len(ticks(world, name, second))
-    until(lambda: len(ticks(world, name, second)) >= own + 3, seconds=60)
-    assert success(fleet[first].ask("end_schedule", name=name)) is True
-    assert success(fleet[second].ask("end_schedule", name=name)) is False
-    if first != second:
-        # one may have been under way when the schedule was rewritten
-        assert len(ticks(world, name, first)) <= others + 1
-    runs = ticks(world, name, "python") + ticks(world, name, "typescript")
-    assert len(world.server.requests(f"{name}-0")) <= len(runs)
-
-
-def ticks(world: World, name: str, language: str) -> list[str]:
-    """Return the runs of a schedule in a language."""
-    found = world.rows(
-        "select run_id from timestep.runs where schedule = %s and language = %s", name, language
+def story_of(server: ModelServer, run: str) -> Story:
+    """Return three turns with two parallel tools each but for the last."""
+    return Story(
+        server,
+        run,
+        turns=[
+            says(call("look", "c1", n=1), call("mail", "c2", n=2)),
+            says(call("look", "c3", n=3), call("mail", "c4", n=4)),
+            says("done"),
+        ],
     )
-    return [row["run_id"] for row in found]
 
 
-@pytest.mark.parametrize("limit", [{"requests": 3}, {"tokens": 40}], ids=str)
-@pytest.mark.parametrize("setter", LANGUAGES)
-def test_a_limit_that_one_language_sets_counts_in_every_process(
-    world: World, fleet: dict[str, Driver], setter: str, limit: dict[str, int]
+@pytest.fixture
+def own_postgres() -> Iterator[OwnServer]:
+    with new_data_folder() as folder, own_server(folder, clean_environment()) as server:
+        yield server
+
+
+def test_a_fleet_finishes_what_it_began(
+    own_postgres: OwnServer,
+    model_server: ModelServer,
+    spares: Spares,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Of model calls, or of tokens: a call takes 11, so three fit into 40."""
-    workers = [*fleet.values(), world.hire("typescript" if setter == "python" else "python")]
-    seconds = 3
-    # each one has read the limits when it has set the same one itself
-    for worker in [fleet[setter], *workers]:
-        success(worker.ask("limit", name="openai", seconds=seconds, **limit))
-    runs = [new_run(world, "limited") for _ in range(9)]
-    for run in runs:
-        tell(world, run, DONE)
-    under_way = [
-        workers[number % 3].send("run", run=run, company=COMPANY) for number, run in enumerate(runs)
-    ]
-    for each in under_way:
-        assert success(each.wait())["output"] == "done"
-    slots = [
-        row["at"] * 1000
-        for row in world.rows(
-            "select extract(epoch from slot_at)::float as at from timestep.rate_limit_slots"
-            " order by slot_at"
-        )
-    ]
-    asked = sorted(entry["at"] for run in runs for entry in world.server.requests(f"{run}-0"))
-    world.rows("delete from timestep.rate_limits returning name")
-    workers[2].kill()
-    assert len(asked) == len(slots) == 9
-    for slot, at in zip(slots, asked, strict=True):
-        assert at >= slot - 1, "a call was made before its time"
-    for start in slots:
-        assert sum(start <= slot < start + seconds * 1000 for slot in slots) <= 3
+    play(own_postgres, model_server, spares, tmp_path, capsys, runs=24, kills=2, restarts=1)
 
 
-def test_processes_of_both_languages_launch_at_once_on_an_empty_database(
-    empty_database_url: str, model_server: ModelServer, spares: Spares, tmp_path: Path
+@pytest.mark.soak
+def test_a_large_fleet_finishes_what_it_began(
+    own_postgres: OwnServer,
+    model_server: ModelServer,
+    spares: Spares,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    journal = tmp_path / "journal"
+    play(own_postgres, model_server, spares, tmp_path, capsys, runs=200, kills=12, restarts=2)
+
+
+def play(
+    server: OwnServer,
+    model: ModelServer,
+    spares: Spares,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    runs: int,
+    kills: int,
+    restarts: int,
+) -> None:
+    """Let a fleet work under disturbances, and look at what it did."""
+    journal = folder / "journal"
     journal.touch()
-    world = World(empty_database_url, model_server, journal, spares)
-    world.workers = [spares.take(language) for language in LANGUAGES * 5]
-    command: dict[str, Any] = {
-        "environment": {"PG_CONNECTION_URI": empty_database_url, "TIMESTEP_EMBEDDED": "off"},
-        "base_url": model_server.url,
-        "journal": str(journal),
-        "lease_seconds": 30.0,
-    }
-    try:
-        launching = [worker.send("launch", **command) for worker in world.workers]
-        for each in launching:
-            success(each.wait())
-        counted = world.rows(
-            "select language, count(distinct instance) as processes from timestep.executors"
-            " where stopped_at is null group by language order by language"
+    began = time.monotonic()
+    with new_database(server.url) as url:
+        stories = [story_of(model, f"fleet.{number}") for number in range(runs)]
+        for story in stories:
+            story.tell(copies=COPIES)
+        fleet = Fleet(World(url, model, journal, spares), server, stories, random.Random(runs))
+        try:
+            for language in CREW:
+                fleet.hire(language)
+            fleet.begin()
+            fleet.disturb(kills=kills, restarts=restarts)
+            figures = [Inspection(fleet, story).check() for story in stories]
+            for worker in fleet.world.workers:
+                success(worker.ask("wait", run=stories[0].run))
+        finally:
+            fleet.world.dismiss()
+    total = sum(figures, Counter[str]())
+    with capsys.disabled():
+        print(
+            f"\nfleet: {runs} runs completed by {len(CREW)} workers in"
+            f" {time.monotonic() - began:.0f} s; {kills} killed, PostgreSQL restarted {restarts}"
+            f" times; {total['taken over']} takeovers, {total['changed language']} of them into the"
+            f" other language; {total['models again']} model calls and {total['tools again']} tool"
+            f" calls in flight made again, {total['unknown']} of unknown outcome"
         )
-        assert counted == [
-            {"language": "python", "processes": 5},
-            {"language": "typescript", "processes": 5},
+
+
+class Inspection:
+    """What one run's witnesses say."""
+
+    def __init__(self, fleet: Fleet, story: Story) -> None:
+        self.fleet = fleet
+        self.story = story
+        self.steps = fleet.world.steps(story.run)
+        self.calls = fleet.world.tool_calls(story.run)
+        self.requests = story.requests()
+
+    def check(self) -> "Counter[str]":
+        """Return figures of the run, which must have gone as it should."""
+        self._nothing_completed_repeats()
+        self._mails_were_sent_once()
+        self._one_owner_at_a_time()
+        self._session_is_whole()
+        workers = [act.worker for act in self._acts()]
+        changes = [(one, two) for one, two in pairwise(workers) if one != two]
+        languages = self.fleet.languages
+        begun = Counter(each["key"] for each in self.calls if each["what"] == "start")
+        return Counter(
+            {
+                "models again": len(self.requests) - len(self.story.turns),
+                "tools again": sum(times - 1 for times in begun.values()),
+                "unknown": sum(step["status"] == "unknown" for step in self.steps.values()),
+                "taken over": len(changes),
+                "changed language": sum(languages[one] != languages[two] for one, two in changes),
+            }
+        )
+
+    def _nothing_completed_repeats(self) -> None:
+        for each in self.calls:
+            step = self.steps[f"t:/{each['key'].partition('/')[2]}"]
+            late = each["what"] == "start" and each["at"] > step["ended"] + GRACE_SECONDS
+            assert not late, f"{each} although it was recorded at {step['ended']}"
+        for number, (script, _) in enumerate(self.story.scripts()):
+            recorded = self.steps[f"m::{number}"]["ended"]
+            asked = [e["at"] / 1000 for e in self.requests if e["script"] == script]
+            assert asked
+            assert max(asked) < recorded + GRACE_SECONDS, f"{script} was asked for again"
+
+    def _mails_were_sent_once(self) -> None:
+        sent = Counter(
+            each["key"] for each in self.calls if each["what"] == "start" and each["tool"] == "mail"
+        )
+        assert not [key for key, times in sent.items() if times > 1], sent
+        for place in ("c1", "c2", "c3", "c4"):
+            step = self.steps[f"t:/{place}"]
+            ended = any(
+                each["what"] == "end" and each["key"].endswith(f"/{place}") for each in self.calls
+            )
+            assert ended or step["status"] == "unknown", f"{place} was never called"
+
+    def _one_owner_at_a_time(self) -> None:
+        acts = self._acts()
+        for act in acts:
+            if act.ended is None or act.worker in self.fleet.killed:
+                continue
+            others = [a for a in acts if a.worker != act.worker and act.began < a.began < act.ended]
+            assert not others, f"{others} while {act}"
+        newest: dict[int, float] = defaultdict(float)
+        for before, act in pairwise(acts):
+            newest[before.worker] = before.began
+            returned = newest[act.worker] > 0 and before.worker != act.worker
+            if returned:
+                assert self._was_disturbed(before, act), f"{act} after {before}: two owners"
+
+    def _was_disturbed(self, before: Act, act: Act) -> bool:
+        """Return whether there was a reason for a run to go back to who had it before."""
+        died = self.fleet.killed.get(before.worker)
+        outage = any(
+            begin < act.began and before.began < end + RECOVERY_SECONDS
+            for begin, end in self.fleet.outages
+        )
+        return outage or (died is not None and died < act.began)
+
+    def _session_is_whole(self) -> None:
+        items = self.fleet.world.history(self.story.run)
+        kinds = [item.get("call_id") or item["role"] for item in items]
+        assert sorted(kinds) == sorted(["user", *2 * ["c1", "c2", "c3", "c4"], "assistant"]), kinds
+
+    def _acts(self) -> list[Act]:
+        ends = {
+            (each["key"], each["pid"]): each["at"] for each in self.calls if each["what"] == "end"
+        }
+        calls = [
+            Act(each["at"], ends.get((each["key"], each["pid"])), each["pid"], each["key"])
+            for each in self.calls
+            if each["what"] == "start"
         ]
-    finally:
-        world.dismiss()
+        models = [
+            Act(each["at"] / 1000, None, int(each["headers"]["x-worker"]), str(each["script"]))
+            for each in self.requests
+        ]
+        return sorted([*calls, *models], key=lambda act: act.began)
