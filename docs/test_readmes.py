@@ -47,10 +47,15 @@ def page(documentation: Documentation, request: pytest.FixtureRequest) -> Iterat
     page.close()
 
 
-def prepared(readme: str, language: str, setup: str, *steps: dict[str, object]) -> Sample:
-    """Return the one sample of a README in a language, so that it says how it ended."""
+def samples(readme: str, language: str) -> list[Sample]:
+    """Return the samples of a README in a language."""
     text = (ROOT / readme).read_text(encoding="utf-8")
-    [sample] = [each for each in read(text) if each.kind == language]
+    return [each for each in read(text) if each.kind == language]
+
+
+def prepared(readme: str, language: str, setup: str, *steps: dict[str, object]) -> Sample:
+    """Return the first sample of a README in a language, so that it says how it ended."""
+    sample = samples(readme, language)[0]
     sample.setup = setup
     sample.source += SHOW[language]
     sample.tab.scripts = [Script(None, list(steps), {})]
@@ -74,3 +79,12 @@ def test_the_page_of_a_package_pauses_and_ends(page: Page, language: str, setup:
     sample = prepared(f"{language}/README.md", language, setup, PAUSE, END)
     sample.output = "session … Done.\n"
     page.run(sample)
+
+
+def test_the_readme_runs_a_durable_run(page: Page) -> None:
+    _, durable = samples("README.md", "python")
+    durable.setup = 'from agents import Agent\nagent = Agent(name="assistant", model="gpt-4.1")\n'
+    durable.source += "print(result.run_id, result.status, result.final_output)\n"
+    durable.tab.scripts = [Script(None, [END], {})]
+    durable.output = "order-4711 completed Done.\n"
+    page.run(durable)

@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ REFUND = {"type": "function_call", "name": "send_refund"}
 REFUND_4711 = {**REFUND, "arguments": {"order": "4711", "amount": 25}}
 
 Run = Callable[..., str]
+Start = Callable[..., subprocess.Popen[str]]
 in_both = pytest.mark.parametrize("language", LANGUAGES)
 from_one_to_the_other = [LANGUAGES, LANGUAGES[::-1]]
 
@@ -37,9 +39,9 @@ def call(item: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def run(model_server: ModelServer, database_url: str) -> Run:
-    """Run an example and return what it printed."""
-    environment = {
+def environment(model_server: ModelServer, database_url: str) -> dict[str, str]:
+    """Return what leads an example to the database and the model of its test."""
+    return {
         **{n: v for n, v in os.environ.items() if not n.startswith(("OPENAI_", "OLLAMA_"))},
         "PG_CONNECTION_URI": database_url,
         "OPENAI_BASE_URL": model_server.url,
@@ -50,10 +52,14 @@ def run(model_server: ModelServer, database_url: str) -> Run:
         "FIRECRAWL_API_KEY": model_server.api_key("example"),
     }
 
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """Run an example and return what it printed."""
+
     def example(language: str, name: str, *arguments: str, answer: str = "") -> str:
-        file = HERE / language / f"{name}.{ENDINGS[language]}"
         done = subprocess.run(
-            [*COMMANDS[language], file, *arguments],
+            command(language, name, *arguments),
             input=answer,
             env=environment,
             capture_output=True,
@@ -65,6 +71,40 @@ def run(model_server: ModelServer, database_url: str) -> Run:
         return done.stdout
 
     return example
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Start]:
+    """Start an example, and kill it if the test has not."""
+    started: list[subprocess.Popen[str]] = []
+
+    def example(language: str, name: str, *arguments: str) -> subprocess.Popen[str]:
+        words = command(language, name, *arguments)
+        started.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield example
+    for process in started:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def command(language: str, name: str, *arguments: str) -> list[str | Path]:
+    return [*COMMANDS[language], HERE / language / f"{name}.{ENDINGS[language]}", *arguments]
+
+
+def read_until(process: subprocess.Popen[str], last: str) -> list[str]:
+    """Return the lines that a process prints, up to one that begins so."""
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    lines: list[str] = []
+    assert process.stdout
+    while not lines or not lines[-1].lstrip().startswith(last):
+        line = process.stdout.readline()
+        assert line, f"{last!r} never came, but {lines}"
+        lines.append(line.rstrip())
+    timer.cancel()
+    return lines
 
 
 def test_the_languages_have_the_same_examples() -> None:
@@ -156,4 +196,33 @@ def test_web_search(run: Run, model_server: ModelServer, language: str) -> None:
     printed = run(language, "06_web_search", "How high is Mont Blanc?")
     assert printed.endswith(
         "1. Mont Blanc\n   https://example.org/\n   4806 m\n\n4806 metres (https://example.org/).\n"
+    )
+
+
+@pytest.mark.parametrize(("first", "second"), from_one_to_the_other)
+def test_durable_run(
+    run: Run, start: Start, model_server: ModelServer, first: str, second: str
+) -> None:
+    charge = {"type": "function_call", "name": "charge", "arguments": {"amount": 42}}
+    ship = {"type": "function_call", "name": "ship", "arguments": {}}
+    model_server.script("example", [call(charge), call(ship), say("Your cup is on its way.")])
+    process = start(first, "07_durable_run", "order-1")
+    charging, shipping, _ = read_until(process, "now is the time")
+    assert charging.startswith("Charging 42, with the key order-1/")
+    process.kill()
+    again, _, answer = run(second, "07_durable_run", "order-1").splitlines()
+    assert (again, answer) == (shipping, "Your cup is on its way.")
+
+
+@pytest.mark.parametrize(("asks", "works"), from_one_to_the_other)
+def test_queue_schedule(
+    run: Run, start: Start, model_server: ModelServer, asks: str, works: str
+) -> None:
+    model_server.script("example", [say("All is well.")] * 30)
+    read_until(start(works, "08_queue_schedule", "work"), "Working.")
+    assert run(asks, "08_queue_schedule", "queue", works) == (
+        "All is well.\n" * 3 + f"Executed by: {works}\n"
+    )
+    assert run(works, "08_queue_schedule", "schedule") == (
+        "A run of every-second: All is well.\n" * 2
     )
