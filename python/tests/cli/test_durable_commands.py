@@ -141,7 +141,7 @@ def test_a_person_reads_tables(company: Company) -> None:
     company.run("run", workflow_id="w", approve=False)
     assert "run id" in on_a_terminal("runs", "list")
     shown = on_a_terminal("runs", "show", "w")
-    assert "gpt" in shown or "default" in shown
+    assert "calls refund" in shown
     assert "approvals list --run w" in shown
     asked = on_a_terminal("approvals", "list")
     assert '{"n":1}' in asked

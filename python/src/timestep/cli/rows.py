@@ -53,8 +53,9 @@ def print_rows(
 
 def _print_table(rows: "Sequence[DataclassInstance]", columns: Sequence[str]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name.replace("_", " "), overflow="fold")
+    for number, name in enumerate(columns):
+        # the first one is the name of the row, to be copied
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(_text(getattr(row, name))) for name in columns))
     Console().print(table)
@@ -97,7 +98,7 @@ def _text(value: Any) -> str:
         case None:
             return "-"
         case datetime():
-            return value.astimezone().isoformat(" ", "seconds")
+            return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         case dict() | list():
             return json.dumps(value, ensure_ascii=False)
         case Decimal():

@@ -7,7 +7,9 @@ Exit codes:
 
 import argparse
 import asyncio
+import dataclasses
 import sys
+from typing import Any
 
 from timestep.cli.output import Commands, add_json_option, print_facts, print_json
 from timestep.cli.rows import facts, plain, positive, print_rows, shortened
@@ -78,7 +80,7 @@ def show(arguments: argparse.Namespace) -> int:
         return 0
     print_facts(facts(run))
     print()
-    print_rows([shortened(step) for step in steps], _STEPS, nothing="no steps yet")
+    print_rows([shortened(_in_words(step)) for step in steps], _STEPS, nothing="no steps yet")
     if waiting:
         print(
             f"\nwaits for {len(waiting)} decision(s): timestep approvals list --run {run.run_id}",
@@ -95,6 +97,23 @@ def cancel(arguments: argparse.Namespace) -> int:
     else:
         print("cancelled" if ended else "it had ended before")
     return 0
+
+
+def _in_words(step: StepRecord) -> StepRecord:
+    """Return a step with what a model answered as a person reads it."""
+    if not isinstance(step.output, list):
+        return step
+    return dataclasses.replace(step, output="; ".join(_item(item) for item in step.output))
+
+
+def _item(item: dict[str, Any]) -> str:
+    match item:
+        case {"type": "message", "content": [*parts]}:
+            return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
+        case {"type": "function_call", "name": name}:
+            return f"calls {name}"
+        case _:
+            return str(item.get("type", "text"))
 
 
 async def _all_of(run_id: str) -> tuple[RunRecord, list[StepRecord], list[ApprovalRecord]]:
