@@ -17,11 +17,10 @@ import {
   Usage,
 } from '@openai/agents';
 import { dump } from '../documents.ts';
-import { fromEnvelope } from '../runState/fromEnvelope.ts';
 import { fromWireItems, portableItem, toWireItems, type WireItem } from '../runState/items.ts';
-import type { AnyAgent, AnyRunState, NativeUsage } from '../runState/native.ts';
-import { type Envelope, FORMAT, type Item, type Response } from '../runState/record.ts';
-import { writeUsage } from '../runState/responses.ts';
+import { liveState } from '../runState/liveState.ts';
+import type { AnyAgent, AnyRunState } from '../runState/native.ts';
+import type { Item, Response, Run } from '../runState/record.ts';
 import { agentOfTool } from './agentTools.ts';
 import type { Beginning, StartOptions } from './beginning.ts';
 import type { Execution } from './execution.ts';
@@ -58,20 +57,12 @@ export async function lastBoundary(
     const rebuilt = new Rebuilt(execution, turns);
     const start = await startOf(execution, beginning, session);
     const added = session ? await addedTo(session, execution, start.own, rebuilt.items) : 0;
-    const envelope = {
-      ...rebuilt.envelope(start.input, beginning.options),
-      ...persisted(added - start.own.length, rebuilt.items.length),
-    };
-    return { ...beginning, input: await stateOf(execution, envelope), options: {}, added };
+    const input = rebuilt.state(start.input, beginning.options, added - start.own.length);
+    return { ...beginning, input, options: {}, added };
   } catch (error) {
     if (error instanceof Uncertain) return undefined;
     throw error;
   }
-}
-
-function stateOf({ agent, live }: Execution, envelope: Envelope): Promise<AnyRunState> {
-  const context = live?.context;
-  return fromEnvelope(envelope, agent, context === undefined ? {} : { context });
 }
 
 function recordedTurns({ rows }: Journal): RecordedStep[] {
@@ -86,27 +77,36 @@ function recordedTurns({ rows }: Journal): RecordedStep[] {
 /** The items, responses and usage of finished turns. */
 class Rebuilt {
   readonly items: Item[] = [];
+  readonly #execution: Execution;
   readonly #journal: Journal;
   readonly #agents: Map<string, AnyAgent>;
   readonly #responses: Response[] = [];
   readonly #usage = new Usage();
+  readonly #answered: string[] = [];
   /** Whose turn is in flight. */
   readonly #agent: string;
 
   constructor(execution: Execution, turns: RecordedStep[]) {
+    const agents = reachable(execution.agent);
+    this.#execution = execution;
     this.#journal = execution.journal;
-    this.#agents = new Map(reachable(execution.agent).map((agent) => [agent.name, agent]));
+    this.#agents = new Map(agents.map((agent) => [agent.name, agent]));
+    if (this.#agents.size < agents.length) throw new Uncertain();
     this.#agent = turns.at(-1)?.agent ?? '';
     turns.slice(0, -1).forEach((step, i) => {
       this.#addTurn(step, turns[i + 1]?.agent);
     });
   }
 
-  envelope(original: string | WireItem[], { context, maxTurns = null }: StartOptions): Envelope {
-    const unknown = { sdk_version: '0', schema_version: '0', timestep_version: '0' };
-    return {
-      format: FORMAT,
-      writer: { language: 'typescript', ...unknown },
+  /** The state in which the loop goes on; `persisted` of its items are in its session. */
+  state(
+    original: string | WireItem[],
+    { context, maxTurns = null }: StartOptions,
+    persisted: number,
+  ): AnyRunState {
+    const { agent, live } = this.#execution;
+    const unsaved = this.items.length - persisted;
+    const run: Run = {
       status: 'run_again',
       agent: this.#agent,
       turn: this.#responses.length,
@@ -114,9 +114,17 @@ class Rebuilt {
       original_input: original,
       items: this.items,
       responses: this.#responses,
-      usage: writeUsage(this.#usage as unknown as NativeUsage, { entries: true }),
-      ...(context && { context }),
+      ...(persisted > 0 && { session_persisted: true, session_unsaved: unsaved }),
     };
+    // no later call may have the name of one that these turns made
+    for (const key of this.#answered) this.#journal.answered(key);
+    return liveState({
+      run,
+      agent,
+      agents: this.#agents,
+      usage: this.#usage,
+      context: live?.context ?? context,
+    });
   }
 
   #addTurn(step: RecordedStep, nextAgent: string | undefined): void {
@@ -168,6 +176,7 @@ class Rebuilt {
     const isApart = row.language === 'typescript' && typeof output === 'string';
     if (isApart && value !== undefined) item.output = value;
     this.items.push(item);
+    this.#answered.push(row.key);
     if (!this.#runsAgent(agent, call.name)) return;
     for (const inner of this.#journal.modelsInside(row.key.slice('t:'.length))) {
       this.#usage.add(responseOf(inner).usage);
@@ -244,12 +253,6 @@ async function startOf(
   const recorded = await recordedSession(session, new Loop(execution, ''));
   if (!(recorded instanceof OwnSession)) throw new Uncertain();
   return { input: [...toWireItems(await recorded.getItems()), ...own], own };
-}
-
-/** How many items of the finished turns the loop finds in its session; it adds the others. */
-function persisted(count: number, all: number): Partial<Envelope> {
-  if (count <= 0) return {};
-  return { session_persisted: true, ...(count < all && { session_unsaved: all - count }) };
 }
 
 /**

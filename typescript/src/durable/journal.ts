@@ -14,7 +14,7 @@ import type { Price } from '../models/cost.ts';
 import { calling } from './sql.ts';
 
 const RECORD = calling('record_step_v2', 17);
-const BEGIN = calling('begin_step_v1', 8);
+const BEGIN = calling('begin_step_v2', 9);
 
 /** What came of a call, as JSON. */
 export type Body = Record<string, unknown>;
@@ -114,6 +114,11 @@ export class Journal {
     return step;
   }
 
+  /** Notes that a key was asked for before this execution's loop began. */
+  answered(key: string): void {
+    this.#asked.add(key);
+  }
+
   /** Allows the key to be asked for again: its call failed, or waits for a decision. */
   forgetQuestion(key: string): void {
     this.#asked.delete(key);
@@ -122,10 +127,12 @@ export class Journal {
   /**
    * Notes that a call is about to be made; false when it had been begun before.
    *
+   * @param options.again A person allowed the call anew: one that an earlier segment had begun begins
+   *   again.
    * @throws RunOwnershipLostError when the run has another owner.
    */
-  async begin(step: Step): Promise<boolean> {
-    const [row] = await this.write<{ begin_step_v1: string }>(BEGIN, [
+  async begin(step: Step, { again }: { again: boolean }): Promise<boolean> {
+    const [row] = await this.write<{ begin_step_v2: string }>(BEGIN, [
       this.runId,
       this.epoch,
       step.key,
@@ -134,9 +141,15 @@ export class Journal {
       columnText(step.callId),
       columnText(step.arguments),
       'typescript',
+      again,
     ]);
-    if (row?.begin_step_v1 === 'lost') throw this.ownershipLost();
-    return row?.begin_step_v1 === 'started';
+    if (row?.begin_step_v2 === 'lost') throw this.ownershipLost();
+    return row?.begin_step_v2 === 'started';
+  }
+
+  /** Ends a call that was begun, and of which nobody knows whether it took effect. */
+  async closeUnknown(step: Step, told: string): Promise<void> {
+    await this.record({ ...step, status: 'unknown', body: { output: told } });
   }
 
   /**
