@@ -3,9 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunToolApprovalItem, Usage } from '@openai/agents';
 import type { Database } from '../database/index.ts';
-import { AgentMismatchError, ConfigurationError, TimestepError } from '../errors.ts';
+import { AgentMismatchError, ConfigurationError } from '../errors.ts';
 import type { AnyAgent, AnyRunState } from '../runState/native.ts';
 import { RunStateStore } from '../runState/store.ts';
+import { failure } from './failure.ts';
 import { registeredAgent } from './registry.ts';
 
 /** The first pause between two looks, and the longest. */
@@ -79,7 +80,7 @@ interface RunRow {
  * Waits until a run has paused or ended, and returns what it came to.
  *
  * @param agent The agent that it began with. Default: the one that is registered, if there is one.
- * @throws TimestepError when the run failed.
+ * @throws What ended the run, where that can be made again from its message, else TimestepError.
  * @throws ConfigurationError when there is no such run.
  */
 export async function resultOf(
@@ -88,15 +89,12 @@ export async function resultOf(
   agent: AnyAgent | undefined,
 ): Promise<WorkflowResult> {
   const row = await whenEnded(database, runId);
+  const itsAgent = agent ?? (await agentOf(row));
   if (row.status === 'failed') {
-    throw new TimestepError(
-      `Run ${runId} failed with ${row.error_type}: ${row.error}. listRunSteps() tells what it had ` +
-        'done.',
-    );
+    throw failure({ runId, errorType: row.error_type, error: row.error }, itsAgent);
   }
   const status = row.status as WorkflowResult['status'];
   const known = { runId, status, usage: usageOf(row) };
-  const itsAgent = agent ?? (await agentOf(row));
   switch (status) {
     case 'completed':
       return new WorkflowResult({ ...known, finalOutput: outputOf(row.output, itsAgent) });

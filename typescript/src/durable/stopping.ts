@@ -3,6 +3,7 @@
 import { columnText, dump } from '../documents.ts';
 import { forgetSaved, RunStateStore } from '../runState/store.ts';
 import type { Execution } from './execution.ts';
+import { words } from './failure.ts';
 import type { SDKResult } from './live.ts';
 import { calling } from './sql.ts';
 
@@ -28,7 +29,7 @@ export async function finish({ journal }: Execution, end: End): Promise<void> {
       end.status,
       end.result ? asJson(end.result.finalOutput) : null,
       end.result ? null : columnText(nameOf(end.error)),
-      end.result ? null : columnText(messageOf(end.error)),
+      end.result ? null : columnText(words(end.error)),
       ...counts(end.result),
     ],
     { repeatable: true },
@@ -90,8 +91,4 @@ function asJson(value: unknown): string {
 function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   return error.name === 'Error' ? error.constructor.name : error.name;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

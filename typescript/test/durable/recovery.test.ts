@@ -127,6 +127,20 @@ test('the loop goes on from the last turn', async () => {
   expect(again).toEqual(asked.slice(-1));
 });
 
+test('a call id of an earlier turn is no answer to a later call', async () => {
+  await company.it.script(
+    says(call('look', 'c1', { n: 1 })),
+    says(call('look', 'c2', { n: 2 })),
+    says(call('look', 'c1', { n: 1 })),
+    says('done'),
+  );
+  expect(await company.it.runKilled('inside:2', { workflow_id: 'w' })).toBe(true);
+  await company.it.rewindScript();
+  const answer = await company.it.run('run', { workflow_id: 'w' });
+  expect(answer.error).toBe('NotDurableError');
+  expect(answer.message).toContain('t:/c1');
+});
+
 test('a run starts although DBOS knows its id from before', async () => {
   await company.it.script(says('one'), says('two'));
   await company.it.run('run', { workflow_id: 'w' });
