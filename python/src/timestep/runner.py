@@ -196,7 +196,7 @@ async def _settle_failed(
     """
     try:
         if isinstance(error, OutputGuardrailTripwireTriggered):
-            await cast("Claim", saved.claim).end("done")
+            await cast("Claim", saved.claim).end()
         else:
             await saved.store.settle(state, saved)
     except Exception:

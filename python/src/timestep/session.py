@@ -79,14 +79,7 @@ class Session:
         """
         database = await self._open()
         newest = resolve_session_limit(limit, self.session_settings)
-        rows = await database.fetch(
-            "select document from (select item_id, document from timestep.session_items"
-            " where session_id = %s order by item_id desc limit %s) newest order by item_id",
-            self.session_id,
-            newest,
-            repeatable=True,
-        )
-        return [_read(row["document"]) for row in rows]
+        return await newest_items(database, self.session_id, limit=newest)
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Append items to the conversation, all or none.
@@ -97,16 +90,12 @@ class Session:
         if not items:
             return
         database = await self._open()
-        wires = [portable_item(cast("dict[str, Any]", item)) for item in items]
         rows = await database.fetch(
             "select timestep.append_session_items_v1(%s, %s, %s, %s, %s, %s, %s) as written",
             self.session_id,
             str(uuid.uuid4()),
             _claim_token.get(),
-            [documents.dump(wire) for wire in wires],
-            [_column(wire.get("type")) or "message" for wire in wires],
-            [_column(wire.get("role")) for wire in wires],
-            [_column(wire.get("call_id")) for wire in wires],
+            *item_columns(items),
             repeatable=True,
         )
         if not rows[0]["written"]:
@@ -144,6 +133,40 @@ class Session:
         if self._database is None:
             self._database = await open_database(self._connection_string)
         return self._database
+
+
+async def newest_items(
+    database: Database, session_id: str, *, limit: int | None, through: int | None = None
+) -> list[TResponseInputItem]:
+    """Return the newest items of a conversation, oldest first.
+
+    Args:
+        database: Where it lies.
+        session_id: The conversation.
+        limit: How many (None: all).
+        through: The `item_id` of the last one (None: the newest).
+    """
+    rows = await database.fetch(
+        "select document from (select item_id, document from timestep.session_items"
+        " where session_id = %s and item_id <= coalesce(%s, item_id)"
+        " order by item_id desc limit %s) newest order by item_id",
+        session_id,
+        through,
+        limit,
+        repeatable=True,
+    )
+    return [_read(row["document"]) for row in rows]
+
+
+def item_columns(items: list[TResponseInputItem]) -> tuple[list[str | None], ...]:
+    """Return items as the parallel arrays that the SQL functions take."""
+    wires = [portable_item(cast("dict[str, Any]", item)) for item in items]
+    return (
+        [documents.dump(wire) for wire in wires],
+        [_column(wire.get("type")) or "message" for wire in wires],
+        [_column(wire.get("role")) for wire in wires],
+        [_column(wire.get("call_id")) for wire in wires],
+    )
 
 
 def _read(document: str) -> TResponseInputItem:

@@ -67,12 +67,12 @@ export class Claim {
     return new Claim(database, sessionId, version, token);
   }
 
-  /** End the claim: 'done' when the run has finished, 'saved' when nothing was done. */
-  async end(status: 'done' | 'saved'): Promise<void> {
+  /** End the claim and the run, which has finished. */
+  async end(): Promise<void> {
     this.held = false;
     await this.#database.query(
-      'select timestep.end_run_state_claim_v1($1, $2)',
-      [this.token, status],
+      "select timestep.end_run_state_claim_v1($1, 'done')",
+      [this.token],
       { repeatable: true },
     );
   }

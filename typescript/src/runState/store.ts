@@ -207,7 +207,7 @@ export class RunStateStore {
    */
   async settle(state: AnyRunState, saved: SavedVersion): Promise<void> {
     const document = this.#document(state);
-    if (statusOf(document) === 'terminal') return saved.claim?.end('done');
+    if (statusOf(document) === 'terminal') return saved.claim?.end();
     await this.#insert(state, saved, { keep: false, document });
     if (saved.claim) saved.claim.held = false;
   }

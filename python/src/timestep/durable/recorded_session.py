@@ -10,13 +10,11 @@ from agents import SessionSettings, TResponseInputItem
 from agents.memory import Session as SessionProtocol
 from agents.memory.session_settings import resolve_session_limit
 
-from timestep import documents
 from timestep.database.resolve import configured
 from timestep.durable.journal import Step
 from timestep.durable.loop import Loop
 from timestep.durable.sql import calling
-from timestep.run_state.items import portable_item
-from timestep.session import Session
+from timestep.session import Session, item_columns, newest_items
 
 _APPEND = calling("append_run_items_v1", 9)
 
@@ -86,16 +84,9 @@ class OwnSession(RecordedSession):
         found = await self._recorded(key, None) or await self._recorded(
             key, {"through": await self._newest()}
         )
-        rows = await self.loop.journal.database.fetch(
-            "select document from (select item_id, document from timestep.session_items"
-            " where session_id = %s and item_id <= %s order by item_id desc limit %s) newest"
-            " order by item_id",
-            self.session_id,
-            cast("dict[str, Any]", found)["through"],
-            limit,
-            repeatable=True,
-        )
-        return [cast("TResponseInputItem", documents.load(row["document"])) for row in rows]
+        through = cast("dict[str, Any]", found)["through"]
+        database = self.loop.journal.database
+        return await newest_items(database, self.session_id, limit=limit, through=through)
 
     async def _newest(self) -> int:
         rows = await self.loop.journal.database.fetch(
@@ -108,7 +99,6 @@ class OwnSession(RecordedSession):
 
     async def _add(self, items: list[TResponseInputItem]) -> None:
         journal = self.loop.journal
-        wires = [portable_item(cast("dict[str, Any]", item)) for item in items]
         rows = await journal.database.fetch(
             _APPEND,
             journal.run_id,
@@ -116,10 +106,7 @@ class OwnSession(RecordedSession):
             self.session_id,
             self.loop.path,
             self.loop.added,
-            [documents.dump(wire) for wire in wires],
-            [_column(wire.get("type")) or "message" for wire in wires],
-            [_column(wire.get("role")) for wire in wires],
-            [_column(wire.get("call_id")) for wire in wires],
+            *item_columns(items),
             repeatable=True,
         )
         if not rows[0]["append_run_items_v1"]:
@@ -149,7 +136,3 @@ def _is_own(session: SessionProtocol, loop: Loop) -> bool:
     given = session._connection_string  # noqa: SLF001 - the same package  # pyright: ignore[reportPrivateUsage]
     choice = None if given is None else configured(given)
     return choice is None or choice.address.url == loop.journal.database.location.url
-
-
-def _column(value: object) -> str | None:
-    return documents.without_nul(value) if isinstance(value, str) else None

@@ -74,11 +74,11 @@ class Claim:
             )
         return cls(database=database, session_id=session_id, version=version, token=token)
 
-    async def end(self, status: str) -> None:
-        """End the claim: 'done' when the run has finished, 'saved' when nothing was done."""
+    async def end(self) -> None:
+        """End the claim and the run, which has finished."""
         self.held = False
         await self.database.fetch(
-            "select timestep.end_run_state_claim_v1(%s, %s)", self.token, status, repeatable=True
+            "select timestep.end_run_state_claim_v1(%s, 'done')", self.token, repeatable=True
         )
 
     @contextlib.contextmanager

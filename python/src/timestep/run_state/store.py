@@ -218,7 +218,7 @@ class RunStateStore:
         claim = cast("Claim", saved.claim)
         blob = self._blob(state)
         if native.run_status(blob) == "terminal":
-            await claim.end("done")
+            await claim.end()
             return
         await self._insert(state, saved, keep=False, blob=blob)
         claim.held = False
