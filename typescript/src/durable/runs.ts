@@ -1,4 +1,4 @@
-/** Durable runs, for their users: start one, look at it, cancel it, remove old ones. */
+/** Durable runs, for their users: start one and wait for what it comes to. */
 
 import { createHash, randomUUID } from 'node:crypto';
 import { DBOS, type WorkflowHandle } from '@dbos-inc/dbos-sdk';
@@ -11,7 +11,6 @@ import {
   RunState,
   type Session as SessionProtocol,
 } from '@openai/agents';
-import { type Database, openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError, NotDurableError } from '../errors.ts';
 import { info } from '../logger.ts';
@@ -20,16 +19,14 @@ import { inputItems as itemsFrom, toWireItems } from '../runState/items.ts';
 import type { AnyAgent, AnyRunState } from '../runState/native.ts';
 import { encode, kindOf } from '../runState/record.ts';
 import { Session } from '../session.ts';
-import { configuration, type Runtime } from './configuration.ts';
-import { withClient } from './dbosQueue.ts';
+import type { Runtime } from './configuration.ts';
 import { runAgentBody } from './execution.ts';
 import { launched } from './launch.ts';
 import { type Live, liveRuns, Outcome } from './live.ts';
 import { within } from './loop.ts';
 import { outside } from './outside.ts';
-import { currentProcess, type Process } from './process.ts';
+import type { Process } from './process.ts';
 import { refuseUnrecordable } from './recordedAgent.ts';
-import { RUN_COLUMNS, type RunRecord, record, STEP_COLUMNS, type StepRecord } from './records.ts';
 import { checkAgent, describeAgents, registerAgent } from './registry.ts';
 import { resultOf, WorkflowResult } from './result.ts';
 import { resumeState } from './resuming.ts';
@@ -332,132 +329,4 @@ export async function outcome(
     finalOutput,
     usage: result.state.usage,
   });
-}
-
-/** How a run stands; undefined when there is none. */
-export async function getRun(runId: string): Promise<RunRecord | undefined> {
-  await using database = await openDatabase();
-  const [row] = await database.query(
-    `select ${RUN_COLUMNS} from timestep.runs where run_id = $1`,
-    [runId],
-    { repeatable: true },
-  );
-  return row && record<RunRecord>(row);
-}
-
-/** Which runs {@link listRuns} returns. */
-export interface RunFilter {
-  /** Only of this status. Default: of any. */
-  status?: RunRecord['status'] | undefined;
-  /** Only of the agent of this name. Default: of any. */
-  agent?: string | undefined;
-  /** Only of this session. Default: of any. */
-  sessionId?: string | undefined;
-  /** At most so many. Default: 100. */
-  limit?: number | undefined;
-}
-
-/** Runs, newest first. */
-export async function listRuns({
-  status,
-  agent,
-  sessionId,
-  limit = 100,
-}: RunFilter = {}): Promise<RunRecord[]> {
-  await using database = await openDatabase();
-  const rows = await database.query(
-    `select ${RUN_COLUMNS} from timestep.runs
-      where status = coalesce($1, status) and agent = coalesce($2, agent)
-        and ($3::text is null or session_id = $3)
-      order by created_at desc, run_id limit $4`,
-    [status ?? null, agent ?? null, sessionId ?? null, limit],
-    { repeatable: true },
-  );
-  return rows.map((row) => record<RunRecord>(row));
-}
-
-/** The model calls and tool calls of a run in the order in which they ended. */
-export async function listRunSteps(runId: string): Promise<StepRecord[]> {
-  await using database = await openDatabase();
-  const rows = await database.query(
-    `select ${STEP_COLUMNS} from timestep.steps where run_id = $1 and kind <> 'session'
-      order by finished_at nulls last, key`,
-    [runId],
-    { repeatable: true },
-  );
-  return rows.map((row) => record<StepRecord>(row));
-}
-
-/**
- * End a run that has not ended; what it still does is not recorded.
- *
- * The process that executes it stops it within a sixth of its lease (5 seconds), or at its next step.
- *
- * @param options.reason Why, for `getRun`. Default: `cancelled by its user`.
- * @returns True if this call ended the run, false if it had ended before.
- * @throws ConfigurationError when there is no such run.
- */
-export async function cancelRun(
-  runId: string,
-  { reason = 'cancelled by its user' }: { reason?: string | undefined } = {},
-): Promise<boolean> {
-  await using database = await openDatabase();
-  const [row] = await database.query<{ before: string | null }>(
-    'select timestep.cancel_run_v1($1, $2) as before',
-    [runId, columnText(reason)],
-  );
-  const before = row?.before ?? null;
-  if (before === null) {
-    throw new ConfigurationError(`There is no run '${runId}' in ${database.location.display}.`);
-  }
-  currentProcess()?.active.get(runId)?.stop();
-  return ['pending', 'running', 'interrupted'].includes(before);
-}
-
-/**
- * Remove runs that ended longer ago than that, with all that is theirs; returns how many.
- *
- * Conversations stay: they belong to their sessions.
- *
- * @param options.olderThanSeconds How long ago a run must have ended.
- * @throws ConfigurationError when the time is negative.
- */
-export async function deleteRuns({
-  olderThanSeconds,
-}: {
-  olderThanSeconds: number;
-}): Promise<number> {
-  if (!(olderThanSeconds >= 0)) {
-    throw new ConfigurationError(
-      `olderThanSeconds is ${olderThanSeconds}; expected no negative time.`,
-    );
-  }
-  await using database = await openDatabase();
-  const before = new Date(Date.now() - olderThanSeconds * 1000);
-  for (let removed = 0; ; ) {
-    const rows = await database.query<Removed>('select * from timestep.delete_runs_v1($1, 100)', [
-      before,
-    ]);
-    if (rows.length === 0) return removed;
-    removed += rows.length;
-    await deleteWorkflows(database, rows);
-  }
-}
-
-interface Removed {
-  run_id: string;
-  segment: number;
-  epoch: number;
-}
-
-/** Removes what DBOS keeps of runs: a workflow for each segment and each taking over. */
-async function deleteWorkflows(database: Database, runs: Removed[]): Promise<void> {
-  const url = configuration().systemDatabaseUrl ?? database.location.url;
-  const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
-  const ids = runs.flatMap(({ run_id, segment, epoch }) => [
-    run_id,
-    ...upTo(segment).map((number) => `${run_id}:r${number}`),
-    ...upTo(epoch).map((number) => `${run_id}#${number}`),
-  ]);
-  await withClient(url, (client) => client.deleteWorkflows(ids));
 }
