@@ -2,18 +2,21 @@
 
 import type { AgentInputItem, RunConfig, Session as SessionProtocol } from '@openai/agents';
 import { ApprovalConflictError } from '../errors.ts';
-import { pendingApprovals } from '../runState/approvals.ts';
+import { type PendingApproval, pendingApprovals } from '../runState/approvals.ts';
 import { fromWireItems, type WireItem } from '../runState/items.ts';
 import type { AnyRunState } from '../runState/native.ts';
 import { RunStateStore } from '../runState/store.ts';
 import { lastBoundary } from './boundary.ts';
 import type { Execution } from './execution.ts';
+import { closeRejected, leftUndecided, OUTCOME_UNKNOWN, REASON } from './unknownOutcome.ts';
 
 /** What was decided on one call. */
 export interface CallDecision {
   tool: string;
   argumentsSha256: string;
   argumentsUsed: string | null;
+  /** Why a person was asked; null: the tool wants an approval. */
+  reason: string | null;
 }
 
 /** What the SDK is told by itself; a state knows it already. */
@@ -98,28 +101,32 @@ async function afterPause(execution: Execution, run: RunRow): Promise<Beginning>
   const context = execution.live?.context;
   const state = await store.load({ version: run.state_version, context });
   await decide(execution, state, run);
-  return { input: state, sessionId: run.session_id, options: {}, added: run.session_items };
+  const input = await leftUndecided(execution, state);
+  return { input, sessionId: run.session_id, options: {}, added: run.session_items };
 }
 
 interface ApprovalRow {
   status: string;
   message: string | null;
   always: boolean;
+  reason: string | null;
 }
 
 async function decide(execution: Execution, state: AnyRunState, run: RunRow): Promise<void> {
   execution.decisions = await decisionsOf(execution);
   const rows = await execution.journal.database.query<ApprovalRow>(
-    `select status, message, always from timestep.approvals
+    `select status, message, always, reason from timestep.approvals
       where session_id = $1 and version = $2 order by position`,
     [run.state_session_id, run.state_version],
     { repeatable: true },
   );
   const items = state.getInterruptions();
-  pendingApprovals(state).forEach((known, i) => {
+  for (const [i, known] of pendingApprovals(state).entries()) {
     const [item, row] = [items[i], rows[i]];
-    if (!item || !row || known.decision !== null) return;
-    const { status, message, always } = row;
+    if (!item || !row) continue;
+    const decided = await told(execution, row, known);
+    if (known.decision !== null && decided === row) continue;
+    const { status, message, always } = decided;
     if (status === 'approved') state.approve(item, { alwaysApprove: always });
     else if (status === 'rejected' || status === 'expired') {
       state.reject(item, { alwaysReject: always, ...(message !== null && { message }) });
@@ -129,7 +136,21 @@ async function decide(execution: Execution, state: AnyRunState, run: RunRow): Pr
           `${known.callId} of ${known.tool}.`,
       );
     }
-  });
+  }
+}
+
+/** The decision, with what the model is told of a call of unknown outcome that is not repeated. */
+async function told(
+  execution: Execution,
+  row: ApprovalRow,
+  { callId }: PendingApproval,
+): Promise<ApprovalRow> {
+  const isRejected = row.status === 'rejected' || row.status === 'expired';
+  if (row.reason !== REASON || !isRejected) return row;
+  // that it expired, or the SDK's words, would read as if the tool had never been called
+  const message = (row.status === 'rejected' ? row.message : null) ?? OUTCOME_UNKNOWN;
+  await closeRejected(execution, callId, message);
+  return { ...row, message };
 }
 
 interface DecisionRow {
@@ -137,20 +158,25 @@ interface DecisionRow {
   tool: string;
   arguments_sha256: string;
   arguments_used: string | null;
+  reason: string | null;
+  status: string;
 }
 
 /** What was approved in this run, by call id. */
 async function decisionsOf({ journal }: Execution): Promise<Map<string, CallDecision>> {
   const rows = await journal.database.query<DecisionRow>(
-    `select call_id, tool, arguments_sha256, arguments_used from timestep.approvals
-      where run_id = $1 and status = 'approved' and call_id is not null order by version`,
+    `select distinct on (call_id) call_id, tool, arguments_sha256, arguments_used, reason, status
+      from timestep.approvals
+      where run_id = $1 and call_id is not null and status <> 'superseded'
+      order by call_id, created_at desc, version desc`,
     [journal.runId],
     { repeatable: true },
   );
+  const approved = rows.filter(({ status }) => status === 'approved');
   return new Map(
-    rows.map(({ call_id, tool, arguments_sha256, arguments_used }) => [
+    approved.map(({ call_id, tool, arguments_sha256, arguments_used, reason }) => [
       call_id,
-      { tool, argumentsSha256: arguments_sha256, argumentsUsed: arguments_used },
+      { tool, argumentsSha256: arguments_sha256, argumentsUsed: arguments_used, reason },
     ]),
   );
 }

@@ -13,11 +13,8 @@ import { type Body, type Journal, type RecordedStep, type Step, toolKey } from '
 import { currentLoop, Frame, type Loop, within } from './loop.ts';
 import { responseOf } from './recordedModel.ts';
 import { nativeParts } from './toolOutput.ts';
-import { type AnyFunctionTool, isAtMostOnce, withIdempotencyKey } from './tools.ts';
-
-export const OUTCOME_UNKNOWN =
-  'The outcome of this call is unknown: the process that made it ended while the call was running. ' +
-  'It was not repeated. Find out whether it took effect before you try again.';
+import { type AnyFunctionTool, isAtMostOnce, whenUnknown, withIdempotencyKey } from './tools.ts';
+import { isAskedAgain, mayRepeat, OUTCOME_UNKNOWN } from './unknownOutcome.ts';
 
 type CallDetails = Parameters<AnyFunctionTool['invoke']>[2];
 
@@ -51,9 +48,13 @@ function recordedCopy(tool: AnyFunctionTool): AnyFunctionTool {
   };
   // the call's own time limit is kept inside, so that running out of it is recorded too
   delete copy.timeoutMs;
-  if (decidesOnApproval(tool)) {
-    copy.needsApproval = (context, given, callId) =>
-      tool.needsApproval(context, parsedArguments(tool, given) as never, callId);
+  const decides = decidesOnApproval(tool);
+  if (decides || whenUnknown(tool) === 'ask') {
+    copy.needsApproval = async (context, given, callId) => {
+      if (isAskedAgain(tool, callId)) return true;
+      const own = decides ? parsedArguments(tool, given) : given;
+      return await tool.needsApproval(context, own as never, callId);
+    };
   }
   bindAs(copy, tool);
   const agent = agentOfTool(tool);
@@ -106,10 +107,15 @@ class Call {
     }
     const edited = this.#editedArguments();
     this.#arguments = edited ?? this.#arguments;
-    if (this.#isAtMostOnce() && !(await this.#journal.begin(this.#step()))) {
-      return await this.#outcomeUnknown();
-    }
+    if (this.#isAtMostOnce() && !(await this.#begin(step))) return await this.#outcomeUnknown();
     return await this.#make(edited !== null);
+  }
+
+  /** Notes that the call is about to be made; false if that must not happen. */
+  async #begin(begun: RecordedStep | undefined): Promise<boolean> {
+    const asks = whenUnknown(this.#tool) === 'ask';
+    const again = begun !== undefined && asks && mayRepeat(this.#loop.execution, begun);
+    return await this.#journal.begin(this.#step(), { again });
   }
 
   /** An agent as a tool may begin again: what it did is recorded call by call. */
@@ -175,8 +181,7 @@ class Call {
   }
 
   async #outcomeUnknown(): Promise<string> {
-    const body = { output: OUTCOME_UNKNOWN };
-    await this.#journal.record(this.#step({ status: 'unknown', body }));
+    await this.#journal.closeUnknown(this.#step(), OUTCOME_UNKNOWN);
     return OUTCOME_UNKNOWN;
   }
 

@@ -3,7 +3,12 @@
 import { UserError } from '@openai/agents';
 import { approvalsOf, callIdOf, decisionOn, isAbout } from './decisions.ts';
 import { toWireItem, type WireItem } from './items.ts';
-import { type AnyRunState, type NativeState, nativeDocument } from './native.ts';
+import {
+  type AnyRunState,
+  type ApprovalRecord,
+  type NativeState,
+  nativeDocument,
+} from './native.ts';
 import type { Approval } from './record.ts';
 
 /** One call that waits for a decision, or has it already and waits to be resumed. */
@@ -77,4 +82,76 @@ function kindOf({ type }: WireItem): Approval['kind'] {
 function argumentsOf(raw: WireItem): string {
   if (typeof raw.arguments === 'string') return raw.arguments;
   return JSON.stringify(raw.action ?? raw.actions ?? raw.operation ?? {});
+}
+
+/** A call that was approved, and the ids of all calls that wait beside it. */
+export interface ApprovedCall {
+  callId: string;
+  tool: string;
+  waiting: string[];
+}
+
+/**
+ * The SDK's document with a call left undecided that was approved, in nested runs too. Where every
+ * call of the tool was approved, the others that wait stay so, later ones do not.
+ */
+export function withoutApproval(document: NativeState, call: ApprovedCall): NativeState {
+  const { context, pendingAgentToolRuns: nested } = document;
+  const { functionApprovals, legacyFunctionApprovals, approvalInvocations } = context;
+  return {
+    ...document,
+    context: {
+      ...context,
+      approvals: undecided(context.approvals, call),
+      ...(functionApprovals && {
+        functionApprovals: functionApprovals.map((owned) => undecidedOf(owned, call)),
+      }),
+      ...(legacyFunctionApprovals && {
+        legacyFunctionApprovals: undecided(legacyFunctionApprovals, call),
+      }),
+      ...(approvalInvocations && {
+        approvalInvocations: (approvalInvocations as Invocations[]).map((owned) => ({
+          ...undecidedOf(owned, call),
+          invocations: { ...owned.invocations, [call.callId]: undefined },
+        })),
+      }),
+    },
+    ...(nested && {
+      pendingAgentToolRuns: mapped(nested, (text) =>
+        JSON.stringify(withoutApproval(JSON.parse(text), call)),
+      ),
+    }),
+  };
+}
+
+interface Invocations {
+  approvals: Record<string, ApprovalRecord>;
+  invocations: Record<string, unknown>;
+}
+
+function undecidedOf<Owned extends { approvals: Record<string, ApprovalRecord> }>(
+  owned: Owned,
+  call: ApprovedCall,
+): Owned {
+  return { ...owned, approvals: undecided(owned.approvals, call) };
+}
+
+function undecided(
+  records: Record<string, ApprovalRecord>,
+  { callId, tool, waiting }: ApprovedCall,
+): Record<string, ApprovalRecord> {
+  return mapped(records, (record, key) => {
+    // the SDK names tools by themselves, or last in a list as JSON
+    const isOfTool = key === tool || key.endsWith(`${JSON.stringify(tool)}]`);
+    const approved = record.approved === true && isOfTool ? waiting : record.approved;
+    const left = Array.isArray(approved) ? approved.filter((id) => id !== callId) : approved;
+    return { ...record, approved: left };
+  });
+}
+
+function mapped<Value>(
+  given: Record<string, Value>,
+  change: (value: Value, key: string) => Value,
+): Record<string, Value> {
+  return Object.fromEntries(Object.entries(given).map(([key, each]) => [key, change(each, key)]));
 }

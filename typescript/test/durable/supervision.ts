@@ -83,6 +83,8 @@ export function supervision(agent: Agent, answer: (result: WorkflowResult) => An
     resumes?: number;
     approve: boolean;
     message?: string;
+    arguments?: Record<string, unknown>;
+    always?: boolean;
   }): Promise<Answer[]> {
     for (const { approvalId } of await listApprovals({ runId: workflow_id })) {
       await decideApproval(approvalId, { ...decision, decidedBy: 'worker' });

@@ -102,6 +102,14 @@ const mail = durableTool(
   { atMostOnce: true },
 );
 const refund = noting('refund', (n) => `refunded ${n}`, { needsApproval: true });
+const pay = durableTool(
+  noting('pay', (n) => `paid ${n}`),
+  { atMostOnce: true, whenUnknown: 'ask' },
+);
+const transfer = durableTool(
+  noting('transfer', (n) => `transferred ${n}`, { needsApproval: true }),
+  { atMostOnce: true, whenUnknown: 'ask' },
+);
 const fetchIt = noting('fetch', (n) => `fetched ${n}`);
 const risky = noting('risky', (n) => `risked ${n}`, { needsApproval: true });
 const slow = tool({
@@ -134,7 +142,7 @@ const billing = new Agent({
 const researcher = new Agent({
   name: 'researcher',
   instructions: instructions('You research.'),
-  tools: [fetchIt, risky],
+  tools: [fetchIt, risky, pay],
 });
 const triage = new Agent({
   name: 'triage',
@@ -143,6 +151,8 @@ const triage = new Agent({
     look,
     mail,
     refund,
+    pay,
+    transfer,
     slow,
     blocking((what, name, value) => effect(what, name, value, idempotencyKey())),
     researcher.asTool({ toolName: 'research', toolDescription: 'Finds out.' }),
@@ -240,13 +250,15 @@ async function wait({ workflow_id }: RunOptions): Promise<Answer> {
 async function byState({
   workflow_id,
   reject = [],
-}: RunOptions & { reject?: string[] }): Promise<Answer> {
+  message = 'No, thank you.',
+}: RunOptions & { reject?: string[]; message?: string | null }): Promise<Answer> {
   let result = await new RunHandle(workflow_id).getResult();
   while (result.status === 'interrupted') {
     const state = result.toState();
     for (const item of state.getInterruptions()) {
-      if (reject.includes(callIdOf(item))) state.reject(item, { message: 'No, thank you.' });
-      else state.approve(item);
+      if (!reject.includes(callIdOf(item))) state.approve(item);
+      else if (message === null) state.reject(item);
+      else state.reject(item, { message });
     }
     result = await runAgentWorkflow(triage, state);
   }
