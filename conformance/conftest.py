@@ -3,7 +3,8 @@
 # pyright: reportMissingImports=false, reportUnknownVariableType=false
 # What the tests of the Python package share is found by pytest alone.
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.postgres import (
@@ -15,10 +16,26 @@ from support.postgres import (
 )
 from timestep.testing import ModelServer
 
-from .play import LANGUAGES, World
+from .play import LANGUAGES, Play, World, play
 from .processes import Driver, DriverProcess
 
 __all__ = ["empty_database_url", "migrated_template", "no_database_by_accident", "postgres_server"]
+
+Alone = Callable[..., Play]
+
+
+@pytest.fixture(scope="session")
+def alone(world: World) -> Alone:
+    """Plays a scenario in one language; each only once."""
+
+    def once(name: str, letter: str, *, stream: bool, decided_by: str = "reader") -> Play:
+        return kept(name, letter, stream, decided_by)
+
+    @functools.cache
+    def kept(name: str, letter: str, stream: bool, decided_by: str) -> Play:
+        return play(world, name, letter, stream=stream, decided_by=decided_by)
+
+    return once
 
 
 @pytest.fixture(scope="session")

@@ -41,10 +41,17 @@ class World:
 class Play:
     """What was seen of one play."""
 
-    languages: list[str]
-    """Who asked the model, for each request."""
+    name: str
+    """The scenario."""
+    session_id: str
+    stream: bool
+    """Whether the model's answers were streamed."""
+    players: list[str]
+    """Who ran each part."""
     requests: list[Json]
     """The body of each request."""
+    asked_in: list[int]
+    """The part that each request was made in."""
     reports: list[Json]
     """What each part of the run came to: output, agent, interruptions, usage; or its error."""
     executions: list[list[tuple[str, str, str]]]
@@ -55,6 +62,13 @@ class Play:
     """The approvals that they wait for, as SQL shows them."""
     history: list[Json]
     """The items of the session."""
+    authors: list[str]
+    """Who appended each of them."""
+
+    @property
+    def languages(self) -> list[str]:
+        """Who asked the model, for each request."""
+        return [self.players[part] for part in self.asked_in]
 
     @property
     def envelopes(self) -> list[str]:
@@ -97,7 +111,9 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
         "stream": stream,
     }
     answers: list[Answer] = []
-    languages: list[str] = []
+    players: list[str] = []
+    asked_in: list[int] = []
+    authors: list[str] = []
     for letter, (do, decisions) in zip(itertools.cycle(order), _parts(scenario), strict=False):
         language = LANGUAGES[letter]
         if do == "resume" and decided_by == "writer":
@@ -106,11 +122,17 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
             decisions = {}
         answers.append(world.drivers[language].ask(do, **command, **decisions))
         _as_described(answers[-1], scenario, language)
-        asked = len(_model_requests(world, script, scenario)) - len(languages)
-        languages += [language] * asked
+        asked = len(_model_requests(world, script, scenario)) - len(asked_in)
+        asked_in += [len(players)] * asked
+        players.append(language)
+        authors += [language] * (len(history_of(world, script)) - len(authors))
     return Play(
-        languages=languages,
+        name=name,
+        session_id=script,
+        stream=stream,
+        players=players,
         requests=[json.loads(entry["body"]) for entry in _model_requests(world, script, scenario)],
+        asked_in=asked_in,
         reports=[_report(answer, scenario) for answer in answers],
         executions=[answer.executions for answer in answers],
         states=rows_of(world, script),
@@ -119,14 +141,8 @@ def play(world: World, name: str, order: str, *, stream: bool, decided_by: str =
             " from timestep.approvals where session_id = %s order by version, position",
             script,
         ),
-        history=[
-            json.loads(row["document"])
-            for row in world.rows(
-                "select document from timestep.session_items where session_id = %s"
-                " order by item_id",
-                script,
-            )
-        ],
+        history=history_of(world, script),
+        authors=authors,
     )
 
 
@@ -138,6 +154,15 @@ def rows_of(world: World, session_id: str) -> list[Json]:
         " from timestep.run_states where session_id = %s order by version",
         session_id,
     )
+
+
+def history_of(world: World, session_id: str) -> list[Json]:
+    """Return the items of a session, oldest first."""
+    rows = world.rows(
+        "select document from timestep.session_items where session_id = %s order by item_id",
+        session_id,
+    )
+    return [json.loads(row["document"]) for row in rows]
 
 
 def comparable(envelope: str) -> str:

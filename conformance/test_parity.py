@@ -119,6 +119,12 @@ def test_what_cannot_cross_is_refused_in_words_and_stays_in_its_language(
     assert [row["status"] for row in rows_of(world, script)] == ["done"]
 
 
+def test_a_run_does_not_cross_only_where_it_is_refused_by_name() -> None:
+    text = Path(__file__).with_name("known_differences.txt").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert lines == [f"{name}: {refusal['description']}" for name, refusal in REFUSALS.items()]
+
+
 def crossing(command: dict[str, Any]) -> dict[str, Any]:
     """Return the command without the tools that one language alone has."""
     scenario = command["scenario"]
