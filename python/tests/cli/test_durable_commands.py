@@ -131,7 +131,7 @@ def test_a_program_reads_one_line_per_row(
     company.run("run", workflow_id="w", approve=False)
     assert main(["approvals", "list"]) == 0
     _, *rest = capsys.readouterr().out.rstrip("\n").split("\t")
-    assert rest == ["refund", '{"n":1}', "pending", "w"]
+    assert rest == ["refund", '{"n":1}', "pending", "w", "-"]
 
 
 def test_a_person_reads_tables(company: Company) -> None:

@@ -16,7 +16,7 @@ from timestep.durable.approvals import NOBODY, decide_approval, next_segment
 from timestep.durable.reading import list_approvals
 from timestep.durable.records import ApprovalRecord
 
-_COLUMNS = ("approval_id", "tool", "arguments", "status", "run_id")
+_COLUMNS = ("approval_id", "tool", "arguments", "status", "run_id", "reason")
 _UNKNOWN = (
     "the outcome of this call is unknown: the process that made it ended while the call was"
     " running. Approve to make it again, reject to leave it"
