@@ -67,7 +67,7 @@ soak: $(BUILT) ## The long forms of the crash and stress tests
 	cd typescript && ../node_modules/.bin/vitest run --mode soak
 
 docs: $(INSTALLED) ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(BUILT) ## Measure, side by side with the reference: name, measured, bound, ok or short
 	@$(BIN)/python benchmarks/run.py $(BENCH)

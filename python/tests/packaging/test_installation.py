@@ -72,6 +72,12 @@ def test_the_lowest_versions_do(lowest: Path, shop: Shop, quick_start: QuickStar
     assert run([node, quiet, "quick_start.ts"], lowest, **shop()) == quick_start.output
 
 
+@pytest.mark.parametrize("client", ["pnpm", "yarn"])
+def test_the_documentation_names_what_is_installed_here(client: str) -> None:
+    page = (ROOT / "docs" / "getting-started.md").read_text("utf-8")
+    assert f"    {client} add @timestep-ai/timestep {' '.join(SDK)}\n" in page
+
+
 def test_pnpm_installs_the_package(
     outside: Path, clients: Path, packages: Packages, shop: Shop, quick_start: QuickStart
 ) -> None:
