@@ -8,10 +8,11 @@ export npm_config_update_notifier := false
 # Without compiled modules every start of Python would cost seconds.
 export PYTHONDONTWRITEBYTECODE :=
 INSTALLED := .venv/.installed
+PEERS := .venv-peers/.installed
 BUILT := typescript/dist/.built
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo generate check format test test-typescript test-python soak docs bench lock clean
+.PHONY: help setup build demo generate check format test test-typescript test-python soak docs bench bench-peers lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -72,10 +73,18 @@ docs: $(INSTALLED) ## Build the documentation into site/
 bench: $(BUILT) ## Measure, side by side with the reference: name, measured, bound, ok or short
 	@$(BIN)/python benchmarks/run.py $(BENCH)
 
+bench-peers: $(BUILT) $(PEERS) ## Measure durable runs beside those of dbos-openai-agents and LangGraph
+	@$(BIN)/python benchmarks/peers.py $(BENCH)
+
+$(PEERS): $(INSTALLED) benchmarks/peers.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
+	$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r benchmarks/peers.txt
+	@touch $@
+
 lock: ## Pin the newest versions that fit
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url --upgrade \
 	  --all-extras --output-file requirements.txt pyproject.toml python/pyproject.toml
 	$(BIN)/npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove what was installed and built
-	rm -rf .venv node_modules typescript/node_modules typescript/dist site
+	rm -rf .venv .venv-peers node_modules typescript/node_modules typescript/dist site

@@ -10,7 +10,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT / "python" / "tests")]
 
+import durable_runs
 import processes
+import recovered
 import saved_runs
 import sessions
 from server import embedded_server
@@ -34,6 +36,8 @@ def main() -> None:
         }
         asyncio.run(saved_runs.figures(server))
         asyncio.run(sessions.figures(server, url))
+        durable_runs.figures(url)
+        recovered.figures(url)
         _typescript()
         processes.figures(server_url, folder)
 

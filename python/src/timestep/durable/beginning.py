@@ -22,6 +22,12 @@ from timestep.run_state.store import RunStateStore
 if TYPE_CHECKING:
     from timestep.durable.execution import Execution
 
+# What of a run's row tells where it begins. It is settled before the segment can be claimed.
+BEGINNING = (
+    "r.input, r.session_id, r.options, r.segment, r.state_session_id, r.state_version,"
+    " r.session_items"
+)
+
 # In what of the row's options the SDK is told by itself; a state knows them already.
 _SDK_OPTIONS = ("max_turns", "context", "conversation_id", "previous_response_id")
 
@@ -47,23 +53,20 @@ class Beginning:
 
 
 async def segment_start(
-    execution: "Execution", session: Callable[[str | None], Any], config: RunConfig
+    execution: "Execution",
+    run: dict[str, Any],
+    session: Callable[[str | None], Any],
+    config: RunConfig,
 ) -> Beginning:
     """Return where this execution of the run begins.
 
     Args:
         execution: The execution.
+        run: Of the run's row what BEGINNING names.
         session: Makes the run's session, given its id.
         config: How the loop is run.
     """
     journal = execution.journal
-    rows = await journal.database.fetch(
-        "select input, session_id, options, segment, state_session_id, state_version,"
-        " session_items from timestep.runs where run_id = %s",
-        journal.run_id,
-        repeatable=True,
-    )
-    run = rows[0]
     if journal.epoch > 1:
         await journal.read()
         execution.agents.begun = begun_calls(journal).keys()

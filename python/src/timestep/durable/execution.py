@@ -22,7 +22,7 @@ from agents.memory import Session as SessionProtocol
 from dbos import DBOS, WorkflowSerializationFormat
 
 from timestep import documents
-from timestep.durable.beginning import Beginning, Decision, segment_start
+from timestep.durable.beginning import BEGINNING, Beginning, Decision, segment_start
 from timestep.durable.journal import Journal
 from timestep.durable.loop import Frame, Loop, current_frame
 from timestep.durable.process import Process, current_process
@@ -52,7 +52,10 @@ class Live:
     hooks: RunHooks[Any] | None = None
     context: Any = None
     error_handlers: Any = None
+    agents: RecordedAgents = field(default_factory=RecordedAgents)
+    claim: dict[str, Any] | None = None  # where the run was claimed as it was made
     outcome: "asyncio.Future[SDKResult | None] | None" = None
+    execution: "asyncio.Task[dict[str, Any]] | None" = None
     workflow: "asyncio.Future[None] | None" = None  # ends when DBOS has noted the end
 
 
@@ -95,76 +98,93 @@ class Execution:
 
 @DBOS.workflow(name="timestep.run_agent", serialization_type=WorkflowSerializationFormat.PORTABLE)
 async def run_agent_body(run: dict[str, Any]) -> dict[str, Any]:
+    """Execute a run, or wait for the execution that was started with this workflow."""
+    live = live_runs.get(run["run_id"])
+    if live and live.execution and "epoch" not in run:
+        return await asyncio.shield(live.execution)
+    return await execute_run(run, None, workflow_id=str(DBOS.workflow_id))
+
+
+async def execute_run(
+    run: dict[str, Any], live: Live | None, *, workflow_id: str
+) -> dict[str, Any]:
     """Execute a run, unless somebody else does or it has ended."""
     process = current_process()
     if process is None:
         raise TimestepError("DBOS was launched without ensure_dbos_launched().")
-    run_id: str = run["run_id"]
-    live = live_runs.get(run_id)
     try:
-        status = await _execute(process, run, live)
+        status = await _execute(process, run, live, workflow_id)
     except RunOwnershipLostError as error:
         logger.info("%s", error)
         status = "elsewhere"
     finally:
         tell(live, None)
-    if status != "elsewhere":
-        live_runs.pop(run_id, None)
-    return {"run_id": run_id, "status": status}
+    return {"run_id": run["run_id"], "status": status}
 
 
-async def _execute(process: Process, run: dict[str, Any], live: Live | None) -> str:
+async def _execute(
+    process: Process, run: dict[str, Any], live: Live | None, workflow_id: str
+) -> str:
     run_id: str = run["run_id"]
     if not process.reserve(run_id):
         return "elsewhere"
     try:
-        return await _execute_reserved(process, run, live)
+        return await _execute_reserved(process, run, live, workflow_id)
     finally:
         process.let_go(run_id)
 
 
-async def _execute_reserved(process: Process, run: dict[str, Any], live: Live | None) -> str:
+async def _execute_reserved(
+    process: Process, run: dict[str, Any], live: Live | None, workflow_id: str
+) -> str:
     run_id: str = run["run_id"]
     agent = live.agent if live else await _agent_of(process, run_id)
     if agent is None:
         await _leave_to_others(process, run_id)
         return "elsewhere"
-    rows = await process.database.fetch(
-        "select claimed, reason, epoch, deadline_seconds"
-        " from timestep.claim_run_v1(%s, %s, 'python', %s, %s, %s)",
-        run_id,
-        process.instance,
-        run.get("segment", 0),
-        run.get("epoch"),
-        DBOS.workflow_id,
-    )
-    claim = rows[0]
+    claim = (live and live.claim) or await _claim(process, run, workflow_id)
     if not claim["claimed"]:
         logger.info("run %s is not executed here: %s", run_id, claim["reason"])
         return str(claim["reason"])
     execution = Execution(
         process=process,
-        journal=Journal(process.database, run_id, claim["epoch"]),
+        journal=Journal(process.database, run_id, claim["epoch"], process.writer),
         segment=run.get("segment", 0),
         agent=agent,
-        agents=RecordedAgents(),
+        agents=live.agents if live else RecordedAgents(),
         live=live,
         task=cast("asyncio.Task[Any]", asyncio.current_task()),
         loop=asyncio.get_running_loop(),
     )
     process.active[run_id] = execution
     try:
-        return await _to_its_end(execution, claim["deadline_seconds"])
+        return await _to_its_end(execution, claim)
     finally:
         process.active.pop(run_id, None)
 
 
-async def _to_its_end(execution: Execution, deadline_seconds: float | None) -> str:
+async def _claim(process: Process, run: dict[str, Any], workflow_id: str) -> dict[str, Any]:
+    """Become the executor of a run, or learn why not; with what the run begins from."""
+    segment = run.get("segment", 0)
+    rows = await process.database.fetch(
+        f"select c.*, {BEGINNING} from timestep.claim_run_v1(%s, %s, 'python', %s, %s, %s) c"  # noqa: S608 - a constant
+        " left join timestep.runs r on r.run_id = %s",
+        run["run_id"],
+        process.instance,
+        segment,
+        run.get("epoch"),
+        workflow_id,
+        run["run_id"],
+    )
+    return rows[0]
+
+
+async def _to_its_end(execution: Execution, claim: dict[str, Any]) -> str:
     journal = execution.journal
-    deadline = asyncio.timeout(deadline_seconds)
+    deadline = asyncio.timeout(claim["deadline_seconds"])
     try:
         async with deadline:
-            result = await _run(execution)
+            result = await _run(execution, claim)
     except asyncio.CancelledError:
         if journal.lost:
             cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
@@ -178,6 +198,7 @@ async def _to_its_end(execution: Execution, deadline_seconds: float | None) -> s
         return await _failed(execution, _reason(error, deadline))
     if journal.lost:
         raise journal.ownership_lost()
+    await journal.settled()
     execution.settling = True
     if result.interruptions:
         await pause(execution, result)
@@ -196,7 +217,7 @@ def _reason(error: Exception, deadline: asyncio.Timeout) -> Exception:
     return error.__cause__ if isinstance(error.__cause__, TimestepError) else error
 
 
-async def _run(execution: Execution) -> SDKResult:
+async def _run(execution: Execution, row: dict[str, Any]) -> SDKResult:
     live, configured = execution.live, execution.process.configuration
     config = with_provider(
         live.run_config if live else configured.run_config,
@@ -208,7 +229,7 @@ async def _run(execution: Execution) -> SDKResult:
             return live.session
         return None if session_id is None else cast("SessionProtocol", Session(session_id))
 
-    beginning = await segment_start(execution, session, config)
+    beginning = await segment_start(execution, row, session, config)
     options: dict[str, Any] = {
         **beginning.options,
         "run_config": config,
@@ -295,20 +316,23 @@ async def _leave_to_others(process: Process, run_id: str) -> None:
         repeatable=True,
     )
     if rows:
-        await _release(Journal(process.database, run_id, rows[0]["epoch"]))
+        await _release(Journal(process.database, run_id, rows[0]["epoch"], process.writer))
 
 
 async def _release(journal: Journal) -> None:
     """Leave the run to whoever takes it: its event loop ends, or its agent is not here."""
-    try:
-        await asyncio.shield(
-            journal.database.fetch(
-                "select timestep.release_run_v1(%s, %s)",
-                journal.run_id,
-                journal.epoch,
-                repeatable=True,
-            )
+
+    async def release() -> None:
+        await journal.quiet()
+        await journal.database.fetch(
+            "select timestep.release_run_v1(%s, %s)",
+            journal.run_id,
+            journal.epoch,
+            repeatable=True,
         )
+
+    try:
+        await asyncio.shield(release())
     except Exception:
         logger.exception(
             "run %s could not be released; its lease runs out by itself", journal.run_id
@@ -316,6 +340,7 @@ async def _release(journal: Journal) -> None:
 
 
 async def _failed(execution: Execution, error: BaseException) -> str:
+    await execution.journal.quiet()
     execution.settling = True
     await finish(execution, "failed", error=error)
     live = execution.live

@@ -4,10 +4,14 @@
   another one means that the run has another owner, and this execution stops.
 - What time means: a row is written when its call has ended. A call without a row is made again.
 - On failure: a write that got no answer is sent once more; the same row twice is one row.
+
+What a tool returned is written while the agent loop goes on to ask the model. Whatever else the run
+writes or begins waits for it: no row, no item of a session and no call is ever ahead of it.
 """
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +21,13 @@ import psycopg
 
 from timestep import documents
 from timestep.database import Database
+from timestep.durable.journal_writer import JournalWriter
 from timestep.durable.sql import calling
 from timestep.errors import DatabaseUnavailableError, NotDurableError, RunOwnershipLostError
 from timestep.models.cost import Price
 
-_RECORD = calling("record_step_v2", 17)
 _BEGIN = calling("begin_step_v2", 9)
+_UNKNOWN = (DatabaseUnavailableError, psycopg.OperationalError)  # it may have taken effect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +43,7 @@ class Step:
     arguments: str | None = None
     body: dict[str, Any] | None = None
     tokens: tuple[int | None, int | None, int | None] = (None, None, None)
-    cost: Price | None = None
+    cost: Callable[[], Price] | None = None
     language: str = "python"
     segment: int = 0
 
@@ -70,9 +75,11 @@ class Journal:
     database: Database
     run_id: str
     epoch: int
+    writer: JournalWriter
     rows: dict[str, Step] = field(default_factory=dict[str, Step])
     lost: bool = False
     _asked: set[str] = field(default_factory=set[str])
+    _unsettled: list[asyncio.Future[bool]] = field(default_factory=list[asyncio.Future[bool]])
 
     async def read(self) -> None:
         """Read what was recorded before this execution."""
@@ -132,6 +139,7 @@ class Journal:
         Raises:
             RunOwnershipLostError: The run has another owner.
         """
+        await self.settled()
         rows = await self._write(
             _BEGIN,
             self.run_id,
@@ -153,43 +161,74 @@ class Journal:
         await self.record(dataclasses.replace(step, status="unknown", body={"output": told}))
 
     async def record(self, step: Step, started_at: datetime | None = None) -> None:
-        """Write a step that has ended.
+        """Write a step that has ended; that of a tool is left to be written.
 
         Raises:
             RunOwnershipLostError: The run has another owner.
             DatabaseUnavailableError: It could not be written. This execution is over; the run goes
                 on from what is written.
         """
-        rows = await asyncio.shield(
-            self._write(
-                _RECORD,
-                self.run_id,
-                self.epoch,
-                step.key,
-                step.kind,
-                step.status,
-                _column(step.agent),
-                _column(step.name),
-                _column(step.call_id),
-                _column(step.arguments),
-                documents.dump(step.body),
-                *step.tokens,
-                "python",
-                started_at,
-                step.cost and step.cost.amount,
-                step.cost and step.cost.table,
-                repeatable=True,
-            )
-        )
-        if not rows[0]["record_step_v2"]:
+        if self.lost:
             raise self.ownership_lost()
+        if step.kind != "tool":
+            await self.settled()
+        written = self.writer.write(lambda: self._row(step, started_at))
+        written.add_done_callback(self._note)
+        self._unsettled.append(written)
+        if step.kind != "tool":
+            await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until everything that was left to be written is written.
+
+        Raises:
+            RunOwnershipLostError: The run has another owner.
+            DatabaseUnavailableError: It could not be written.
+        """
+        for written in tuple(self._unsettled):
+            if not await asyncio.shield(written):
+                raise self.ownership_lost()
+
+    async def quiet(self) -> None:
+        """Wait until nothing is being written any more, whatever came of it."""
+        if self._unsettled:
+            await asyncio.wait(self._unsettled)
+
+    def _note(self, written: asyncio.Future[bool]) -> None:
+        """Forget a step that is written; let nothing follow one of which that is not known."""
+        if written.cancelled() or isinstance(written.exception(), _UNKNOWN):
+            self.lost = True
+        elif written.exception() is None and written.result():
+            self._unsettled.remove(written)
+        elif written.exception() is None:
+            self.lost = True
+
+    def _row(self, step: Step, started_at: datetime | None) -> tuple[object, ...]:
+        cost = step.cost and step.cost()
+        return (
+            self.run_id,
+            self.epoch,
+            step.key,
+            step.kind,
+            step.status,
+            _column(step.agent),
+            _column(step.name),
+            _column(step.call_id),
+            _column(step.arguments),
+            documents.dump(step.body),
+            *step.tokens,
+            "python",
+            started_at,
+            cost and cost.amount,
+            cost and cost.table,
+        )
 
     async def _write(
         self, statement: str, *values: object, **options: bool
     ) -> list[dict[str, Any]]:
         try:
             return await self.database.fetch(statement, *values, **options)
-        except (DatabaseUnavailableError, psycopg.OperationalError):
+        except _UNKNOWN:
             # whether it was written is not known, so nothing may follow it here
             self.lost = True
             raise

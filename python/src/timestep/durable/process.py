@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from timestep.database import Database
+from timestep.durable.journal_writer import JournalWriter
 
 if TYPE_CHECKING:
     from timestep.durable.configuration import Configuration
@@ -34,6 +35,11 @@ class Process:
     limited: frozenset[str] = frozenset()  # models and providers with a rate limit
     limits_read_at: float = float("-inf")
     putting: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "timestep"))
+    writer: JournalWriter = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the writer of this process's journals."""
+        self.writer = JournalWriter(self.database)
 
     def reserve(self, run_id: str) -> bool:
         """Reserve a run for one execution of this process; False if another one has it."""

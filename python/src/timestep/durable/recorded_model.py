@@ -126,7 +126,7 @@ class RecordedModel(Model):
                 name=self.recorded_name,
                 body=_body(response),
                 tokens=(usage.input_tokens, usage.output_tokens, usage.total_tokens),
-                cost=call_cost(self.recorded_name, self.inner, usage),
+                cost=lambda: call_cost(self.recorded_name, self.inner, usage),
             ),
             started,
         )

@@ -46,17 +46,20 @@ class RecordedSession:
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Add items, unless this run has added them before."""
+        await self.loop.journal.settled()
         if items:
             await self._add(items)
             self.loop.added += len(items)
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove the newest item and return it."""
+        await self.loop.journal.settled()
         self.loop.added = max(0, self.loop.added - 1)
         return await self.session.pop_item()
 
     async def clear_session(self) -> None:
         """Remove every item."""
+        await self.loop.journal.settled()
         await self.session.clear_session()
 
     async def _history(self, limit: int | None) -> list[TResponseInputItem]:

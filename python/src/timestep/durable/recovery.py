@@ -60,7 +60,9 @@ class Heart:
 
     def _live(self) -> None:
         beat = self._lease / _BEATS_PER_LEASE
-        while not self._stopped.wait(beat):
+        pause = 0.0  # what a process of the same name has left behind is taken at once
+        while not self._stopped.wait(pause):
+            pause = beat
             try:
                 self._beat()
             except Exception as error:  # noqa: BLE001 - the database may be back at the next beat
@@ -129,15 +131,20 @@ class Heart:
         names = registered_names()
         if not names:
             return
-        orphans = self._fetch(
-            "select * from timestep.adopt_runs_v1(%s, 'python', %s, %s)",
-            self.process.instance,
-            names,
-            _ADOPTED_AT_ONCE,
-        )
-        for orphan in orphans:
-            if orphan["status"] != "failed":
+        until = time.monotonic() + self._lease / _BEATS_PER_LEASE
+        while time.monotonic() < until:
+            orphans = self._fetch(
+                "select * from timestep.adopt_runs_v1(%s, 'python', %s, %s)",
+                self.process.instance,
+                names,
+                _ADOPTED_AT_ONCE,
+            )
+            going_on = [orphan for orphan in orphans if orphan["status"] != "failed"]
+            for orphan in going_on:
                 self._continue(orphan)
+            self._end_workflows([o["workflow_id"] for o in going_on if o["queue_name"] is None])
+            if len(orphans) < _ADOPTED_AT_ONCE:
+                return
 
     def _continue(self, orphan: dict[str, Any]) -> None:
         run_id = orphan["run_id"]
@@ -157,8 +164,19 @@ class Heart:
                 run_agent_body,
                 {"run_id": run_id, "segment": orphan["segment"], "epoch": orphan["epoch"]},
             )
-        if orphan["workflow_id"] is not None:
-            DBOS.cancel_workflow(orphan["workflow_id"])
+
+    def _end_workflows(self, ids: list[str | None]) -> None:
+        """Have DBOS note that the workflows of dead processes are over.
+
+        Those of this process's own name are left: DBOS itself executes them here again, and they
+        end, since their runs are taken.
+        """
+        known = [each for each in ids if each is not None]
+        if not known:
+            return
+        for workflow in DBOS.list_workflows(workflow_ids=known, status="PENDING", load_input=False):
+            if workflow.executor_id != self.process.executor_id:
+                DBOS.cancel_workflow(workflow.workflow_id)
 
     def _free_dequeued(self) -> None:
         """Put back in its queue what a process took from it and died before it claimed the run."""

@@ -1,7 +1,6 @@
 """Durable runs, for their users: start one and wait for what it comes to."""
 
 import asyncio
-import dataclasses
 import hashlib
 import logging
 import uuid
@@ -14,7 +13,7 @@ from agents.memory import Session as SessionProtocol
 from dbos import DBOS, SetWorkflowID
 
 from timestep import documents
-from timestep.durable.execution import Live, live_runs, run_agent_body, tell
+from timestep.durable.execution import Live, execute_run, live_runs, run_agent_body
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
 from timestep.durable.recorded_agent import RecordedAgents
@@ -30,6 +29,11 @@ from timestep.session import Session
 logger = logging.getLogger("timestep")
 
 CREATE = calling("create_run_v1", 11)
+# a run that is there is not claimed: it may be executed already
+_CREATE_CLAIMED = (
+    f"select c.created, c.conflict, k.* from ({CREATE}) c cross join lateral"  # noqa: S608 - a constant
+    " timestep.claim_run_v1(case when c.created then %s end, %s, 'python', 0, null, %s) k"
+)
 _DEFAULT_MAX_TURNS = 10
 
 
@@ -126,8 +130,7 @@ async def run_agent_workflow(
         agent, input_items, session, workflow_id=workflow_id, timeout_seconds=timeout_seconds,
         options=options,
     )  # fmt: skip
-    await asyncio.to_thread(known, process, agent)
-    if await asyncio.to_thread(create, process, request, owner=process.instance):
+    if await asyncio.to_thread(_make, process, request, live):
         await start(request.run_id, live, segment=0)
     return await outcome(process, request.run_id, live)
 
@@ -140,7 +143,8 @@ def _live(
     provider: ModelProvider | None,
     options: DurableOptions,
 ) -> Live:
-    RecordedAgents().of(agent)  # refuses what cannot be recorded before anything is started
+    agents = RecordedAgents()
+    agents.of(agent)  # refuses what cannot be recorded before anything is started
     if session is not None and not isinstance(session, Session):
         raise NotDurableError(
             f"The session is a {type(session).__name__}, which another process that goes on with"
@@ -157,6 +161,7 @@ def _live(
         hooks=options.get("hooks"),
         context=options.get("context"),
         error_handlers=options.get("error_handlers"),
+        agents=agents,
     )
 
 
@@ -227,8 +232,28 @@ def create(process: Process, request: Request, *, owner: str | None) -> bool:
     Raises:
         ConfigurationError: The run that is there has another input, agent or session.
     """
+    rows = process.database.fetch_sync(CREATE, *_row(request, owner))
+    return _is_new(process, request, rows[0])
+
+
+def _make(process: Process, request: Request, live: Live) -> bool:
+    """Make the run as this process's; False if it is there."""
+    known(process, request.agent)
     rows = process.database.fetch_sync(
-        CREATE,
+        _CREATE_CLAIMED,
+        *_row(request, process.instance),
+        request.run_id,
+        process.instance,
+        request.run_id,
+    )
+    session_id = request.session and request.session.session_id
+    beginning = {"input": request.input, "options": request.options, "session_id": session_id}
+    live.claim = {**rows[0], **beginning, "segment": 0}
+    return _is_new(process, request, rows[0])
+
+
+def _row(request: Request, owner: str | None) -> tuple[object, ...]:
+    return (
         request.run_id,
         documents.without_nul(request.agent.name),
         request.session and request.session.session_id,
@@ -241,7 +266,10 @@ def create(process: Process, request: Request, *, owner: str | None) -> bool:
         request.schedule,
         request.timeout_seconds,
     )
-    what = rows[0]["conflict"]
+
+
+def _is_new(process: Process, request: Request, made: dict[str, Any]) -> bool:
+    what = made["conflict"]
     if what == "session" and _continues_its_session(process, request):
         return False
     if what is not None:
@@ -249,7 +277,7 @@ def create(process: Process, request: Request, *, owner: str | None) -> bool:
             f"The run {request.run_id!r} exists with another {what}: one workflow_id is one run."
             " Use a new workflow_id, or pass what the run was started with."
         )
-    return rows[0]["created"]
+    return made["created"]
 
 
 def _continues_its_session(process: Process, request: Request) -> bool:
@@ -268,26 +296,30 @@ def becomes(session: Session | None, session_id: str) -> bool:
 
 async def start(run_id: str, live: Live | None, *, segment: int) -> None:
     """Execute a run, or its next segment, in this process, on this event loop."""
-    if live is not None:
-        live.outcome = asyncio.get_running_loop().create_future()
-        live.outcome.add_done_callback(lambda future: future.cancelled() or future.exception())
-        live_runs[run_id] = live
-    with SetWorkflowID(run_id if segment == 0 else f"{run_id}:r{segment}"):
-        handle = await DBOS.start_workflow_async(
-            run_agent_body, {"run_id": run_id, "segment": segment}
-        )
-    if live is not None:
-        live.workflow = asyncio.create_task(_until_workflow_ends(handle, live))
+    workflow_id = run_id if segment == 0 else f"{run_id}:r{segment}"
+    run = {"run_id": run_id, "segment": segment}
+    if live is None:
+        with SetWorkflowID(workflow_id):
+            await DBOS.start_workflow_async(run_agent_body, run)
+        return
+    live.outcome = asyncio.get_running_loop().create_future()
+    live.outcome.add_done_callback(lambda future: future.cancelled() or future.exception())
+    live_runs[run_id] = live
+    live.execution = asyncio.create_task(execute_run(run, live, workflow_id=workflow_id))
+    live.workflow = asyncio.create_task(_frame(run, live, workflow_id))
 
 
-async def _until_workflow_ends(handle: Any, live: Live) -> None:
-    """Wait for DBOS to end a workflow, which it does at once if it knows the id from before."""
+async def _frame(run: dict[str, Any], live: Live, workflow_id: str) -> None:
+    """Have DBOS note the run beside its execution, and note its end."""
     try:
+        with SetWorkflowID(workflow_id):
+            handle = await DBOS.start_workflow_async(run_agent_body, run)
         await handle.get_result()
     except Exception as error:  # noqa: BLE001 - what became of the run lies in timestep.runs
-        logger.info("workflow %s: %s", handle.workflow_id, error)
+        logger.info("workflow %s: %s", workflow_id, error)
     finally:
-        tell(live, None)
+        await asyncio.wait([cast("asyncio.Task[Any]", live.execution)])
+        live_runs.pop(run["run_id"], None)
 
 
 async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
@@ -297,14 +329,14 @@ async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
     try:
         result = await asyncio.shield(live.outcome)
     finally:
-        if live.outcome.done():
-            live_runs.pop(run_id, None)
+        if live.outcome.done() and live.workflow is not None:
             # DBOS notes the end too; the event loop may end when this returns
-            if live.workflow is not None:
-                await asyncio.shield(live.workflow)
-    known_result = await result_of(process.database, run_id, live.agent)
-    if result is None or known_result.status != "completed":
-        return known_result
-    return dataclasses.replace(
-        known_result, final_output=result.final_output, usage=result.context_wrapper.usage
+            await asyncio.shield(live.workflow)
+    if result is None or result.interruptions:
+        return await result_of(process.database, run_id, live.agent)
+    return WorkflowResult(
+        run_id=run_id,
+        status="completed",
+        final_output=result.final_output,
+        usage=result.context_wrapper.usage,
     )

@@ -6,6 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal
 import genai_prices
 
 _SCALE = Decimal("0.000000001")  # the same nine places in both languages and in the database
+_TABLE = f"genai-prices {genai_prices.__version__}"
+_unknown: set[tuple[str, str]] = set()  # a search in vain goes through the whole table
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,18 @@ def price(
         cached_tokens: How many of the tokens read came from the cache (0).
         local: Whether the model ran on a host of one's own, which costs nothing (False).
     """
-    table = f"genai-prices {genai_prices.__version__}"
     if local:
-        return Price(Decimal(0).quantize(_SCALE), table)
+        return Price(Decimal(0).quantize(_SCALE), _TABLE)
+    if (provider, model) in _unknown:
+        return Price(None, _TABLE)
     usage = genai_prices.Usage(
         input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cached_tokens
     )
     try:
         found = genai_prices.calc_price(usage, model, provider_id=provider)
-    except (LookupError, ValueError):  # ValueError: counts that cannot be, such as below zero
-        return Price(None, table)
-    return Price(found.total_price.quantize(_SCALE, ROUND_HALF_UP), table)
+    except LookupError:
+        _unknown.add((provider, model))
+        return Price(None, _TABLE)
+    except ValueError:  # counts that no call can have, such as below zero
+        return Price(None, _TABLE)
+    return Price(found.total_price.quantize(_SCALE, ROUND_HALF_UP), _TABLE)
