@@ -131,6 +131,7 @@ class Stage:
         self._print("\nLook at what was saved:\n", style="bold")
         if database.source == "embedded":
             self._print(f"  {command} db start    # keeps it up until: {command} db stop")
+        self._print(f"  {command} runs list")
         self._print(f'  {_psql()} "$({command} db url)"')
         for select in _LOOK:
             self._print(
