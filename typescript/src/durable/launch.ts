@@ -110,7 +110,7 @@ async function launch(configured: Configuration): Promise<Launched> {
     const url = configured.systemDatabaseUrl ?? database.location.url;
     const systemDatabaseUrl = await alone(url, (settled) => launchDBOS(process, settled));
     await registerQueues(configured);
-    heart.lookAfterOthers();
+    await heart.lookAfterOthers();
     info('durable runs: executor %s of %s', process.executorId, configured.application);
     return { process, heart, systemDatabaseUrl };
   } catch (error) {

@@ -60,8 +60,11 @@ export class Heart {
   }
 
   /** From now on, DBOS having been launched, goes on with runs of processes that died. */
-  lookAfterOthers(): void {
+  async lookAfterOthers(): Promise<void> {
     this.#looksAfterOthers = true;
+    await this.#beating;
+    clearTimeout(this.#timer);
+    this.#wait(0); // what a process of the same name has left behind is taken at once
   }
 
   /** Ends, and lets others take over at once what is still under way here. */
@@ -80,12 +83,15 @@ export class Heart {
     }
   }
 
-  #wait(): void {
+  #wait(milliseconds = this.#beatMs): void {
     if (this.#stopped) return;
-    const beat = () => {
+    this.#timer = setTimeout(() => {
       this.#beating = this.#live();
-    };
-    this.#timer = setTimeout(beat, (this.#leaseSeconds * 1000) / BEATS_PER_LEASE);
+    }, milliseconds);
+  }
+
+  get #beatMs(): number {
+    return (this.#leaseSeconds * 1000) / BEATS_PER_LEASE;
   }
 
   async #live(): Promise<void> {
@@ -179,16 +185,20 @@ export class Heart {
   async #adopt(): Promise<void> {
     const names = registeredNames();
     if (names.length === 0) return;
-    const orphans = await this.#query<Orphan>(
-      `select * from timestep.adopt_runs_v1($1, 'typescript', $2, $3)`,
-      [this.#process.instance, names, ADOPTED_AT_ONCE],
-    );
-    for (const orphan of orphans) {
-      if (orphan.status !== 'failed') await this.#continue(orphan);
+    const until = performance.now() + this.#beatMs;
+    for (let more = true; more && performance.now() < until; ) {
+      const orphans = await this.#query<Orphan>(
+        `select * from timestep.adopt_runs_v1($1, 'typescript', $2, $3)`,
+        [this.#process.instance, names, ADOPTED_AT_ONCE],
+      );
+      const goingOn = orphans.filter(({ status }) => status !== 'failed');
+      for (const orphan of goingOn) await this.#continue(orphan);
+      await this.#endWorkflows(goingOn);
+      more = orphans.length === ADOPTED_AT_ONCE;
     }
   }
 
-  async #continue({ run_id, segment, epoch, workflow_id, queue_name }: Orphan): Promise<void> {
+  async #continue({ run_id, segment, epoch, queue_name }: Orphan): Promise<void> {
     if (queue_name !== null) {
       const options = { runId: run_id, queueName: queue_name, language: 'typescript' } as const;
       await enqueue(enqueueOptions(this.#process.configuration, options), { run_id, segment: 0 });
@@ -196,12 +206,27 @@ export class Heart {
       return;
     }
     info('run %s: its process is gone, it goes on here', run_id);
-    await DBOS.startWorkflow(runAgentBody, { workflowID: `${run_id}#${epoch}` })({
-      run_id,
-      segment,
-      epoch,
+    const workflow = { workflowID: `${run_id}#${epoch}` };
+    await DBOS.startWorkflow(runAgentBody, workflow)({ run_id, segment, epoch });
+  }
+
+  /**
+   * Has DBOS note that the workflows of dead processes are over. Those of this process's own name are
+   * left: DBOS itself executes them here again, and they end, since their runs are taken.
+   */
+  async #endWorkflows(orphans: Orphan[]): Promise<void> {
+    const ids = orphans
+      .filter(({ queue_name }) => queue_name === null)
+      .flatMap(({ workflow_id }) => workflow_id ?? []);
+    if (ids.length === 0) return;
+    const found = await DBOS.listWorkflows({
+      workflowIDs: ids,
+      status: 'PENDING',
+      loadInput: false,
     });
-    if (workflow_id !== null) await DBOS.cancelWorkflow(workflow_id);
+    for (const { workflowID, executorId } of found) {
+      if (executorId !== this.#process.executorId) await DBOS.cancelWorkflow(workflowID);
+    }
   }
 
   /** Puts back in its queue what a process took from it and died before it claimed the run. */
