@@ -86,7 +86,9 @@ class Company:
             on_invoke_tool=execute,
             needs_approval=spec.get("needs_approval", False),
         )
-        return mark_at_most_once(tool) if spec.get("at_most_once") else tool
+        if not spec.get("at_most_once"):
+            return tool
+        return mark_at_most_once(tool, when_unknown=spec.get("when_unknown", "tell"))
 
     def _note(self, what: str, tool: str, key: str) -> None:
         entry = {"what": what, "tool": tool, "key": key, "pid": os.getpid(), "at": time.time()}

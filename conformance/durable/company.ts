@@ -80,7 +80,10 @@ export class Company {
         return spec.text.replace('{n}', String((input as Json).n));
       },
     });
-    return durableTool(made, { atMostOnce: spec.at_most_once ?? false });
+    return durableTool(made, {
+      atMostOnce: spec.at_most_once ?? false,
+      ...(spec.when_unknown && { whenUnknown: spec.when_unknown }),
+    });
   }
 
   #note(what: string, toolName: string, key: string): void {

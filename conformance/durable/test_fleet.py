@@ -31,9 +31,9 @@ CREW = ("python", "python", "python", "typescript", "typescript")
 TOOLS = ("look", "mail", "look", "mail")
 WORK_SECONDS = {"look": 0.05, "mail": 0.05}
 QUEUES = {"agents": {"worker_concurrency": 5, "polling_seconds": 0.1}}
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 8.0  # a busy machine may keep a living worker from its heartbeat for a while
 COPIES = 20
-RECOVERY_SECONDS = 10.0  # after an outage, until all runs have an owner again
+RECOVERY_SECONDS = 20.0  # after an outage, until all runs have an owner again
 GRACE_SECONDS = 0.005  # between the clocks of the database and of a process
 
 

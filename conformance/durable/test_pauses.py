@@ -1,6 +1,6 @@
 """Decisions, cancelling and limits that come from the other language."""
 
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from .world import PAIRS, World, success, until
 
 Json = dict[str, Any]
 by_every_pair = pytest.mark.parametrize(("first", "second"), PAIRS)
+LIMIT_SECONDS = 8.0
 EXPIRED = "The approval expired before anybody decided."
 
 
@@ -36,12 +37,12 @@ def paused(world: World, worker: Driver, **options: Any) -> Story:
     return story
 
 
-def output_of_refund(world: World, story: Story) -> str:
-    """Return what the model was told of the refund."""
+def output_of(world: World, story: Story, call_id: str = "c2") -> str:
+    """Return what the model was told of a call, by default the refund."""
     (item,) = [
         item
         for item in world.history(story.run)
-        if item.get("type") == "function_call_output" and item["call_id"] == "c2"
+        if item.get("type") == "function_call_output" and item["call_id"] == call_id
     ]
     return item["output"]
 
@@ -63,7 +64,7 @@ def test_a_run_that_another_language_decided_on_goes_on_where_it_was(
     ended = success(staff[first].ask("resume", run=story.run, company=story.run))
     assert (ended["status"], ended["output"]) == ("completed", "done")
     assert made(world, story) == ["look", "refund"]
-    assert output_of_refund(world, story) == "refunded 2"
+    assert output_of(world, story) == "refunded 2"
 
 
 @by_every_pair
@@ -90,7 +91,7 @@ def test_a_state_that_was_decided_on_in_memory_goes_on(
     assert (ended["status"], ended["output"]) == ("completed", "done")
     assert made(world, story) == (["look", "refund"] if approve else ["look"])
     told = "refunded 2" if approve else "No, thank you."
-    assert output_of_refund(world, story) == told
+    assert output_of(world, story) == told
 
 
 @by_every_pair
@@ -103,7 +104,7 @@ def test_a_rejection_tells_the_model_why(
     ended = success(staff[first].ask("resume", run=story.run, company=story.run))
     assert ended["status"] == "completed"
     assert made(world, story) == ["look"]
-    assert output_of_refund(world, story) == "Über 100 € bitte nicht."
+    assert output_of(world, story) == "Über 100 € bitte nicht."
 
 
 @by_every_pair
@@ -115,7 +116,7 @@ def test_a_tool_is_called_with_the_arguments_that_a_person_wrote(
     success(staff[second].ask("decide", run=story.run, decision=decision))
     ended = success(staff[second].ask("resume", run=story.run, company=story.run))
     assert ended["status"] == "completed"
-    assert output_of_refund(world, story) == (
+    assert output_of(world, story) == (
         '[Called with arguments edited by a person: {"n":42}]\nrefunded 42'
     )
 
@@ -149,7 +150,7 @@ def test_what_nobody_decided_in_time_is_a_rejection(
     assert ended
     assert success(staff[second].ask("wait", run=story.run))["output"] == "done"
     assert made(world, story) == ["look"]
-    assert output_of_refund(world, story) == EXPIRED
+    assert output_of(world, story) == EXPIRED
 
 
 @by_every_pair
@@ -167,30 +168,61 @@ def test_a_run_is_cancelled_from_the_other_language(
     assert len(story.requests()) == 1
 
 
+def test_a_time_limit_survives_the_process(world: World, staff: dict[str, Driver]) -> None:
+    """All pairs at once, since each of them takes as long as the limit."""
+
+    def one(pair: tuple[str, str]) -> Json:
+        first, second = pair
+        story = waiting_story(world)
+        command = {"run": story.run, "company": story.run, "timeout_seconds": LIMIT_SECONDS}
+        worker = world.hire(first)
+        running = worker.send("run", **command)
+        until(lambda: world.tool_calls(story.run))
+        worker.kill()
+        with pytest.raises(DriverDiedError):
+            running.wait()
+        world.bury(worker)
+        failed = staff[second].ask("run", **command)
+        assert failed.error is not None
+        assert "time limit" in failed.error["message"]
+        (row,) = world.rows(
+            "select status, error_type, extract(epoch from finished_at - started_at)::float as took"
+            " from timestep.runs where run_id = %s",
+            story.run,
+        )
+        return row
+
+    with ThreadPoolExecutor(len(PAIRS)) as pool:
+        for row in pool.map(one, PAIRS):
+            assert (row["status"], row["error_type"]) == ("failed", "TimeoutError")
+            assert LIMIT_SECONDS <= row["took"] < 3 * LIMIT_SECONDS
+
+
 @by_every_pair
-def test_a_time_limit_survives_the_process(
-    world: World, staff: dict[str, Driver], first: str, second: str
+@pytest.mark.parametrize("again", [True, False], ids=["again", "not-again"])
+def test_a_person_decides_on_a_call_whose_outcome_nobody_knows(
+    world: World, staff: dict[str, Driver], first: str, second: str, again: bool
 ) -> None:
-    story = waiting_story(world)
-    command = {"run": story.run, "company": story.run, "timeout_seconds": 3.0}
-    worker = world.hire(first)
-    running = worker.send("run", **command)
-    until(lambda: world.tool_calls(story.run))
-    worker.kill()
-    with suppress(DriverDiedError):
-        running.wait()
-        raise AssertionError("the run ended")
+    run = f"pause.{next(world.numbers)}"
+    pay = says(call("look", "c1", n=1), call("pay", "c2", n=2))
+    story = Story(world.server, run, turns=[pay, says("done")])
+    story.tell()
+    command = {"run": run, "company": run, "session": run}
+    worker = world.hire(first, kill="inside /c2")
+    with pytest.raises(DriverDiedError):
+        worker.send("run", **command).wait()
     world.bury(worker)
-    failed = staff[second].ask("run", **command)
-    assert failed.error is not None
-    assert "time limit" in failed.error["message"]
-    (row,) = world.rows(
-        "select status, error_type, extract(epoch from finished_at - started_at)::float as took"
-        " from timestep.runs where run_id = %s",
-        story.run,
-    )
-    assert (row["status"], row["error_type"]) == ("failed", "TimeoutError")
-    assert 3 <= row["took"] < 8
+    found = success(staff[second].ask("run", **command))
+    assert (found["status"], found["interruptions"]) == ("interrupted", ["c2"])
+    assert world.rows("select reason from timestep.approvals where run_id = %s", run) == [
+        {"reason": "outcome_unknown"}
+    ]
+    decision = {"approve": again, "message": None if again else "It was paid."}
+    success(staff[first].ask("decide", run=run, decision=decision))
+    ended = success(staff[first].ask("resume", run=run, company=run))
+    assert (ended["status"], ended["output"]) == ("completed", "done")
+    assert made(world, story).count("pay") == (2 if again else 1)
+    assert output_of(world, story, "c2") == ("paid 2" if again else "It was paid.")
 
 
 def waiting_story(world: World) -> Story:

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 LANGUAGES = ("python", "typescript")
 # Who begins a run, and who goes on with it.
 PAIRS: list[tuple[str, str]] = list(itertools.product(LANGUAGES, LANGUAGES))
-LEASE_SECONDS = 4.0
+LEASE_SECONDS = 6.0
 
 
 class Spares:
@@ -65,10 +65,17 @@ class World:
     workers: list[Driver] = field(default_factory=list[Driver])
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def hire(self, language: str, *, lease_seconds: float = LEASE_SECONDS, **launch: Any) -> Driver:
+    def hire(self, language: str, **options: Any) -> Driver:
         """Return a worker that executes durable runs."""
         worker = self.spares.take(language)
         self.workers.append(worker)
+        self.launch(worker, **options)
+        return worker
+
+    def launch(
+        self, worker: Driver, *, lease_seconds: float = LEASE_SECONDS, **options: Any
+    ) -> None:
+        """Let a process begin to execute durable runs."""
         environment = {"PG_CONNECTION_URI": self.database, "TIMESTEP_EMBEDDED": "off"}
         success(
             worker.ask(
@@ -77,10 +84,9 @@ class World:
                 base_url=self.server.url,
                 journal=str(self.journal),
                 lease_seconds=lease_seconds,
-                **launch,
+                **options,
             )
         )
-        return worker
 
     def bury(self, worker: Driver) -> None:
         """Do what time would do to a worker that is dead: end its lease."""
