@@ -49,32 +49,9 @@ class OllamaModel(OpenAIResponsesModel):
         self._context: int | None = None
         self._asked_for_context = destination.cloud
 
-    async def get_response(
-        self,
-        system_instructions: str | None,
-        input: ModelInput,  # noqa: A002 - the SDK's name
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
-    ) -> ModelResponse:
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         """Return the whole answer. It is read as a stream: Ollama's plain reply drops text."""
-        events = self.stream_response(
-            system_instructions,
-            input,
-            model_settings,
-            tools,
-            output_schema,
-            handoffs,
-            tracing,
-            previous_response_id,
-            conversation_id,
-            prompt,
-        )
+        events = self.stream_response(*args, **kwargs)
         final = [event.response async for event in events if event.type == "response.completed"]
         return _model_response(final[0])
 
@@ -169,13 +146,9 @@ def _refuse_stored(previous: str | None, conversation: str | None, prompt: objec
 
 def _model_response(response: Response) -> ModelResponse:
     usage = Usage(requests=1)
-    if response.usage is not None:
-        usage = Usage(
-            requests=1,
-            input_tokens=response.usage.input_tokens,
-            output_tokens=response.usage.output_tokens,
-            total_tokens=response.usage.total_tokens,
-            input_tokens_details=response.usage.input_tokens_details,
-            output_tokens_details=response.usage.output_tokens_details,
-        )
+    if counted := response.usage:
+        usage.input_tokens, usage.output_tokens = counted.input_tokens, counted.output_tokens
+        usage.total_tokens = counted.total_tokens
+        usage.input_tokens_details = counted.input_tokens_details
+        usage.output_tokens_details = counted.output_tokens_details
     return ModelResponse(output=response.output, usage=usage, response_id=response.id)
