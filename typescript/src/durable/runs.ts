@@ -320,13 +320,8 @@ export async function outcome(
     if (liveRuns.get(runId) === live) liveRuns.delete(runId);
     await live.workflow; // DBOS notes the end too; the process may end when this returns
   });
-  const ended = await resultOf(database, runId, live.agent);
-  if (!result || ended.status !== 'completed') return ended;
-  const { finalOutput } = result;
-  return new WorkflowResult({
-    runId,
-    status: 'completed',
-    finalOutput,
-    usage: result.state.usage,
-  });
+  if (!result || result.interruptions.length > 0)
+    return await resultOf(database, runId, live.agent);
+  const { finalOutput, state } = result;
+  return new WorkflowResult({ runId, status: 'completed', finalOutput, usage: state.usage });
 }

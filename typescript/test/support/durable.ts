@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DBOS } from '@dbos-inc/dbos-sdk';
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { ModelServer, type Step } from '../../src/testing/index.ts';
 import { administer, copyOf, freshDatabase, type TestDatabase } from './databases.ts';
 import { type Ended, type Running, startNode } from './processes.ts';
@@ -140,8 +140,12 @@ export function answerOf({ stdout, stderr }: Ended): Answer {
   return 'error' in answer ? { ...answer, stderr } : answer;
 }
 
+/** Several processes in turn on a busy machine. */
+const TEST_TIMEOUT_MS = 120_000;
+
 /** Gives every test of a file a company of its own. */
 export function aCompany(): { readonly it: Company } {
+  vi.setConfig({ testTimeout: TEST_TIMEOUT_MS });
   const here = {} as { it: Company };
   let server: ModelServer;
   let migrated: TestDatabase;
