@@ -1,4 +1,4 @@
-/** The moments that a worker comes through; at one of them it may kill itself. See worker.py. */
+/** The moments that a worker comes through; at one of them it may kill itself. moments.py is the same. */
 
 import process from 'node:process';
 // The package does not export its own database: a test looks at it from inside.

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -18,54 +17,10 @@ import timestep
 from agents import Agent, OpenAIProvider, set_trace_processors
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from timestep import RunHandle, Session, WorkflowResult
-from timestep.database import Database
 
 from ..serving import Command, Json, Tell, fork_when_asked, serve
 from .company import Company
-
-QUIET = ("register_executor", "keep_executor_alive", "adopt_runs", "expire_approvals")
-
-
-class Moments:
-    """The moments that this process came through; at one of them it may kill itself."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-        self.last = ""
-
-    def pass_by(self, moment: str) -> None:
-        self.seen.append(moment)
-        if moment == self.last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watch_database(self) -> None:
-        """Let every statement that changes something be a moment before and a moment after."""
-        moments, fetch_sync = self, Database.fetch_sync
-
-        def watched(
-            self: Database, statement: str, *values: object, repeatable: bool = False
-        ) -> list[Json]:
-            name = moments.name_of(statement, values)
-            if name is not None:
-                moments.pass_by(f"before {name}")
-            rows = fetch_sync(self, statement, *values, repeatable=repeatable)
-            if name is not None:
-                moments.pass_by(f"after {name}")
-            return rows
-
-        Database.fetch_sync = watched
-
-    def name_of(self, statement: str, values: tuple[object, ...]) -> str | None:
-        """Return how a statement that changes something is called; None: another one."""
-        found = re.search(r"timestep\.([a-z_]+)_v\d+\(", statement)
-        if found is None or found[1] in QUIET:
-            return None
-        if found[1] in ("record_step", "begin_step"):
-            return f"{found[1]} {values[2]}"
-        if found[1] == "append_run_items":
-            return f"{found[1]} {values[3]}:{values[4]}"
-        times = sum(seen.startswith(f"before {found[1]} ") for seen in self.seen)
-        return f"{found[1]} #{times + 1}"
+from .moments import Moments
 
 
 class Worker:
