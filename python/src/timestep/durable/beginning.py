@@ -8,6 +8,7 @@ from agents import RunConfig, RunState, TResponseInputItem
 
 from timestep import documents
 from timestep.durable.boundary import last_boundary
+from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.unknown_outcome import (
     OUTCOME_UNKNOWN,
     REASON,
@@ -69,7 +70,8 @@ async def segment_start(
     journal = execution.journal
     if journal.epoch > 1:
         await journal.read()
-        execution.agents.begun = begun_calls(journal).keys()
+        if begun := begun_calls(journal):
+            execution.agents = RecordedAgents(begun)
     if run["segment"] > 0:
         return await _after_pause(execution, run)
     options = cast("dict[str, Any]", documents.load(run["options"]))

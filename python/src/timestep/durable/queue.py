@@ -9,18 +9,22 @@ from typing import Any, Literal, TypedDict, Unpack, cast
 from agents import Agent, TResponseInputItem
 from dbos import DBOS, EnqueueOptions
 
-from timestep.durable.configuration import DEFAULT_QUEUE
+from timestep.durable.configuration import DEFAULT_QUEUE, SUFFIXES
 from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
 from timestep.durable.recorded_agent import RecordedAgents
+from timestep.durable.registry import check_agent
+from timestep.durable.request import DurableOptions, Request, check_options, requested
 from timestep.durable.result import WorkflowResult
 from timestep.durable.resuming import RunHandle
-from timestep.durable.runs import DurableOptions, Request, create, known, requested
-from timestep.errors import NotDurableError
+from timestep.durable.runs import create, known
+from timestep.errors import ConfigurationError, NotDurableError
 from timestep.session import Session
 
 logger = logging.getLogger("timestep")
+
+_LAST_PRIORITY = 2**31 - 1
 
 
 class QueuedOptions(TypedDict, total=False):
@@ -100,13 +104,20 @@ def queue_agent_workflow(
 
     Raises:
         NotDurableError: Something about the run cannot be recorded or kept.
-        ConfigurationError: A run of this id has another input, agent or session.
+        ConfigurationError: A value cannot be used, or a run of this id has another input, agent
+            or session.
     """
     if session is not None and not isinstance(cast("object", session), Session):
         raise NotDurableError(
             f"The session is a {type(session).__name__}, which the process that takes the run from"
             " the queue would not have: use timestep.Session."
         )
+    check_agent(agent)
+    check_options(options, QueuedOptions)
+    if runtime not in SUFFIXES:
+        raise ConfigurationError(f'runtime is {runtime!r}; expected "python" or "typescript".')
+    if priority is not None and not 1 <= priority <= _LAST_PRIORITY:
+        raise ConfigurationError(f"priority is {priority}; expected 1 to {_LAST_PRIORITY}.")
     RecordedAgents().of(agent)
     process = launched().process
     request = requested(

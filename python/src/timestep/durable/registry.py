@@ -34,12 +34,21 @@ def register_agent(agent: Agent[Any]) -> None:
     Raises:
         ConfigurationError: It is no `Agent`.
     """
-    if not isinstance(cast("object", agent), Agent):
+    check_agent(agent)
+    with _lock:
+        _agents[agent.name] = agent
+
+
+def check_agent(agent: object) -> None:
+    """Refuse what is no `Agent`.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not isinstance(agent, Agent):
         raise ConfigurationError(
             f"A durable run needs an Agent of the Agents SDK, but got {type(agent).__name__}."
         )
-    with _lock:
-        _agents[agent.name] = agent
 
 
 def registered_names() -> list[str]:

@@ -1,14 +1,11 @@
 """Durable runs, for their users: start one and wait for what it comes to."""
 
 import asyncio
-import hashlib
 import logging
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, Unpack, cast
 
-from agents import Agent, ModelProvider, RunConfig, RunHooks, RunState, TResponseInputItem
+from agents import Agent, ModelProvider, RunConfig, RunState
 from agents.memory import Session as SessionProtocol
 from dbos import DBOS, SetWorkflowID
 
@@ -17,12 +14,11 @@ from timestep.durable.execution import Live, execute_run, live_runs, run_agent_b
 from timestep.durable.launch import launched
 from timestep.durable.process import Process
 from timestep.durable.recorded_agent import RecordedAgents
-from timestep.durable.registry import describe_agents, register_agent
+from timestep.durable.registry import check_agent, describe_agents, register_agent
+from timestep.durable.request import DurableOptions, Request, check_options, requested
 from timestep.durable.result import WorkflowResult, result_of
 from timestep.durable.sql import calling
 from timestep.errors import ConfigurationError, NotDurableError
-from timestep.run_state.items import wire_items
-from timestep.run_state.text import encode
 from timestep.runner import RunInput, default_result_processor
 from timestep.session import Session
 
@@ -34,49 +30,6 @@ _CREATE_CLAIMED = (
     f"select c.created, c.conflict, k.* from ({CREATE}) c cross join lateral"  # noqa: S608 - a constant
     " timestep.claim_run_v1(case when c.created then %s end, %s, 'python', 0, null, %s) k"
 )
-_DEFAULT_MAX_TURNS = 10
-
-
-class DurableOptions(TypedDict, total=False):
-    """What a durable run takes beside its input.
-
-    Attributes:
-        context: For the tools: a mapping that JSON can hold, kept for later executions.
-        max_turns: As for `Runner.run`.
-        hooks: As for `Runner.run`; a later execution in another process uses those given to
-            `configure_dbos`.
-        run_config: The same.
-        error_handlers: As for `Runner.run`.
-        previous_response_id: As for `Runner.run`.
-        conversation_id: As for `Runner.run`.
-        approval_seconds: After how many seconds a decision that nobody took is a rejection
-            (never).
-    """
-
-    context: dict[str, Any] | None
-    max_turns: int | None
-    hooks: RunHooks[Any] | None
-    run_config: RunConfig | dict[str, Any] | None
-    error_handlers: Any
-    previous_response_id: str | None
-    conversation_id: str | None
-    approval_seconds: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """A run to be made, checked."""
-
-    run_id: str
-    agent: Agent[Any]
-    session: Session | None
-    input: str
-    input_sha256: str
-    options: str
-    timeout_seconds: float | None
-    queue_name: str | None = None
-    schedule: str | None = None
-    language: str = "python"
 
 
 async def run_agent_workflow(
@@ -114,7 +67,8 @@ async def run_agent_workflow(
 
     Raises:
         NotDurableError: Something about the run cannot be recorded; it was not started.
-        ConfigurationError: A run of this id has another input, agent or session.
+        ConfigurationError: A value cannot be used, or a run of this id has another input, agent
+            or session.
         Exception: What ended the run, unchanged. If it failed before or in another process, an
             error of the same class and message where that can be told from the database
             (`MaxTurnsExceeded`, `ModelBehaviorError`, `UserError`, tripwires of guardrails,
@@ -143,6 +97,8 @@ def _live(
     provider: ModelProvider | None,
     options: DurableOptions,
 ) -> Live:
+    check_agent(agent)
+    check_options(options, DurableOptions)
     agents = RecordedAgents()
     agents.of(agent)  # refuses what cannot be recorded before anything is started
     if session is not None and not isinstance(session, Session):
@@ -163,61 +119,6 @@ def _live(
         error_handlers=options.get("error_handlers"),
         agents=agents,
     )
-
-
-def requested(
-    agent: Agent[Any],
-    input_items: str | list[TResponseInputItem],
-    session: SessionProtocol | None,
-    *,
-    workflow_id: str | None,
-    timeout_seconds: float | None,
-    options: DurableOptions,
-    queue_name: str | None = None,
-    schedule: str | None = None,
-    language: str = "python",
-) -> Request:
-    """Return a run to be made.
-
-    Raises:
-        ConfigurationError: A value cannot be used.
-        NotDurableError: The context cannot be kept.
-    """
-    if workflow_id is not None and not workflow_id.strip():
-        raise ConfigurationError("workflow_id is empty: give a text, or leave it out.")
-    if timeout_seconds is not None and timeout_seconds <= 0:
-        raise ConfigurationError(f"timeout_seconds is {timeout_seconds}; expected more than 0.")
-    wire = input_items if isinstance(input_items, str) else wire_items(cast("Any", input_items))
-    return Request(
-        run_id=workflow_id or str(uuid.uuid4()),
-        agent=agent,
-        session=cast("Session | None", session),
-        input=documents.dump(wire),
-        input_sha256=hashlib.sha256(encode(wire).encode()).hexdigest(),
-        options=_stored(options),
-        timeout_seconds=timeout_seconds,
-        queue_name=queue_name,
-        schedule=schedule,
-        language=language,
-    )
-
-
-def _stored(options: DurableOptions) -> str:
-    names = ("context", "conversation_id", "previous_response_id", "approval_seconds")
-    given = cast("dict[str, Any]", options)
-    kept = {name: given[name] for name in names if given.get(name) is not None}
-    kept["max_turns"] = given.get("max_turns", _DEFAULT_MAX_TURNS)
-    if not isinstance(kept.get("context", {}), dict):
-        raise NotDurableError(
-            f"The context is a {type(kept['context']).__name__}, which a later execution could not"
-            " have: a durable run takes a mapping that JSON can hold."
-        )
-    try:
-        return documents.dump(kept)
-    except ValueError as error:
-        raise NotDurableError(
-            f"The context cannot be kept for a later execution: {error}"
-        ) from None
 
 
 def known(process: Process, agent: Agent[Any]) -> None:

@@ -25,8 +25,9 @@ from timestep.durable.launch import launched
 from timestep.durable.process import Process, current_process
 from timestep.durable.queue import QueuedOptions
 from timestep.durable.recorded_agent import RecordedAgents
-from timestep.durable.registry import describe_agents, register_agent
-from timestep.durable.runs import CREATE, DurableOptions, becomes, requested
+from timestep.durable.registry import check_agent, describe_agents, register_agent
+from timestep.durable.request import DurableOptions, check_options, requested
+from timestep.durable.runs import CREATE, becomes
 from timestep.errors import ConfigurationError
 from timestep.session import Session
 
@@ -82,6 +83,8 @@ def create_scheduled_agent_workflow(
         ConfigurationError: The crontab or the time zone cannot be used.
         NotDurableError: Something about the runs cannot be recorded.
     """
+    check_agent(agent)
+    check_options(options, QueuedOptions)
     RecordedAgents().of(agent)
     process = launched().process
     request = requested(

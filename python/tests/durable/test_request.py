@@ -1,0 +1,55 @@
+"""What durable runs refuse to be asked for, before anything is made or launched."""
+
+from typing import Any
+
+import pytest
+from agents import Agent
+from timestep.durable.queue import QueuedOptions
+from timestep.durable.registry import check_agent
+from timestep.durable.request import check_options, requested
+from timestep.errors import ConfigurationError, NotDurableError
+
+
+def ask(**given: Any) -> Any:
+    options = {"input_items": "hi", "session": None, "workflow_id": None, "timeout_seconds": None}
+    return requested(Agent(name="a"), options={}, **{**options, **given})
+
+
+@pytest.mark.parametrize("workflow_id", ["", " ", "a\0b", "x" * 501, 5])
+def test_a_name_that_cannot_be_used(workflow_id: Any) -> None:
+    with pytest.raises(ConfigurationError, match="workflow_id is"):
+        ask(workflow_id=workflow_id)
+
+
+@pytest.mark.parametrize("given", [None, ["hi"], {"role": "user"}, 5])
+def test_an_input_that_is_none(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="expected a text, a list of items"):
+        ask(input_items=given)
+
+
+def test_other_values() -> None:
+    with pytest.raises(ConfigurationError, match="timeout_seconds is -1"):
+        ask(timeout_seconds=-1)
+    with pytest.raises(NotDurableError, match="The context is a object"):
+        requested(
+            Agent(name="a"),
+            "hi",
+            None,
+            workflow_id=None,
+            timeout_seconds=None,
+            options={"context": object()},  # type: ignore[typeddict-item] - on purpose
+        )
+    with pytest.raises(ConfigurationError, match="but got str"):
+        check_agent("a")
+
+
+def test_an_option_that_is_misspelled() -> None:
+    with pytest.raises(TypeError, match="no option 'maxturns'; there are context, max_turns"):
+        check_options({"maxturns": 3}, QueuedOptions)
+
+
+def test_what_is_asked_for_is_kept_as_text() -> None:
+    made = ask(input_items=[{"role": "user", "content": "é"}], workflow_id="w")
+    assert (made.run_id, made.options) == ("w", '{"max_turns":10}')
+    assert made.input == '[{"role":"user","content":"\\u00e9"}]'
+    assert ask().run_id != ask().run_id
