@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from .play import LANGUAGES, World, rows_of
-from .processes import Answer
 
 ROOT = Path(__file__).parents[1]
 REFUSALS: dict[str, dict[str, Any]] = json.loads(
@@ -135,35 +134,38 @@ def crossing(command: dict[str, Any]) -> dict[str, Any]:
     return {**command, "scenario": {**scenario, "agents": agents}}
 
 
-def test_an_object_of_a_class_cannot_be_saved_in_typescript(world: World) -> None:
-    answer, saved = start_alone(world, "typescript", REFUSALS["class"])
-    assert answer.error is not None
-    assert answer.error["name"] == "NotPortableError"
-    assert "context is a Customer" in answer.error["message"]
-    assert saved == []
+def test_an_object_of_a_class_is_left_out_in_typescript_and_asked_for(world: World) -> None:
+    command = alone(world, REFUSALS["class"])
+    answer = world.drivers["typescript"].ask("start", **command)
+    (saved,) = rows_of(world, command["session_id"])
+    assert [event["event"] for event in answer.events] == ["saving", "saved"]
+    assert saved["envelope"] is None
+    assert "context is a Customer" in saved["not_portable_reason"]
+    for language, error in (("typescript", "ConfigurationError"), ("python", "NotPortableError")):
+        resumed = world.drivers[language].ask("resume", **command)
+        assert resumed.error is not None
+        assert resumed.error["name"] == error
+        assert "context" in resumed.error["message"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values())
 def test_a_number_that_is_none_is_never_saved(world: World, language: str) -> None:
     refusal = {**REFUSALS["large_number"], "context_kind": "not_a_number"}
-    answer, saved = start_alone(world, language, refusal)
+    command = alone(world, refusal)
+    answer = world.drivers[language].ask("start", **command)
     assert answer.error is not None
     assert "context.lines[0].number" in answer.error["message"]
-    assert saved == []
+    assert rows_of(world, command["session_id"]) == []
 
 
-def start_alone(
-    world: World, language: str, scenario: dict[str, Any]
-) -> tuple[Answer, list[dict[str, Any]]]:
-    """Start the scenario and return the answer and what was saved."""
+def alone(world: World, scenario: dict[str, Any]) -> dict[str, Any]:
+    """Return the command that starts the scenario under a script and a session of its own."""
     script = f"alone-{next(world.numbers)}"
     world.server.script(script, scenario["model"], seed=script)
-    answer = world.drivers[language].ask(
-        "start",
-        scenario=scenario,
-        session_id=script,
-        script=script,
-        base_url=world.server.url,
-        database=world.database,
-    )
-    return answer, rows_of(world, script)
+    return {
+        "scenario": scenario,
+        "session_id": script,
+        "script": script,
+        "base_url": world.server.url,
+        "database": world.database,
+    }
