@@ -144,6 +144,8 @@ def test_each_language_finishes_what_the_other_began(
     played = [[part["language"] for part in run["parts"]] for run in document["runs"]]
     assert played == [["Python", "TypeScript"], ["TypeScript", "Python"]]
     assert [run["refunds"] for run in document["runs"]] == [{"approved": 1, "sent": 1}] * 2
+    once = {"charge_customer": 1, "ship_order": 1}
+    assert [run["calls"] for run in document["takeovers"]] == [once, once]
 
 
 def test_the_demo_says_what_to_install(newest: Path, outside: Path) -> None:
