@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from timestep.durable.configuration import (
     forget_configuration,
     new_executor_id,
 )
+from timestep.durable.dbos_logger import keep_quiet_at_the_end
 from timestep.durable.dbos_queue import register_queues
 from timestep.durable.process import Process, use_process
 from timestep.durable.recording_runner import install
@@ -45,6 +46,7 @@ class Launched:
 
     process: Process
     heart: Heart
+    loop: asyncio.AbstractEventLoop | None  # that runs are executed on; None: one of DBOS's own
 
 
 _launched: Launched | None = None
@@ -71,6 +73,10 @@ def launched() -> Launched:
     """Return the launched DBOS of this process, launching it if need be."""
     global _launched
     with _lock:
+        if _launched is not None and _launched.loop is not None and _launched.loop.is_closed():
+            # runs that DBOS hands out could not be executed any more
+            ended, _launched = _launched, None
+            _end(ended)
         if _launched is None or _launched.heart.pid != os.getpid():
             _launched = _launch(configuration())
         return _launched
@@ -91,15 +97,19 @@ def cleanup_dbos() -> Done[None]:
     global _launched
     with _lock:
         if _launched is not None:
-            here, _launched = _launched, None
-            here.process.putting.shutdown()
-            here.heart.stop()
-            DBOS.destroy()
-            use_process(None)
-            _give_loop_an_executor()
-            here.process.database.close_sync()
+            ended, _launched = _launched, None
+            _end(ended)
         forget_configuration()
     return Done(None)
+
+
+def _end(here: Launched) -> None:
+    here.process.putting.shutdown()
+    here.heart.stop()
+    DBOS.destroy()
+    use_process(None)
+    _give_loop_an_executor()
+    here.process.database.close_sync()
 
 
 def _launch(configured: Configuration) -> Launched:
@@ -110,30 +120,46 @@ def _launch(configured: Configuration) -> Launched:
         with _alone(url):
             DBOS.migrate(url)
         executor_id = configured.executor_id or settings.text("DBOS__VMID") or new_executor_id()
+        process = Process(configured, database, str(uuid.uuid4()), executor_id)
+        heart = Heart(process)
+        # all of it is there before DBOS hands out the first run
+        use_process(process)
+        install()
+        heart.register()
+        keep_quiet_at_the_end()
         DBOS(config=_dbos_config(configured, url, executor_id))
         DBOS.launch()
         register_queues(configured)
-        process = Process(configured, database, str(uuid.uuid4()), executor_id)
-        use_process(process)
-        install()
-        heart = Heart(process)
         heart.start()
     except BaseException:
         DBOS.destroy()
+        use_process(None)
         database.close_sync()
         raise
-    atexit.register(cleanup_dbos)
+    _before_threads_end(cleanup_dbos)
     logger.info("durable runs: executor %s of %s", executor_id, configured.application)
-    return Launched(process, heart)
+    return Launched(process, heart, _running_loop())
+
+
+def _before_threads_end(act: Callable[[], object]) -> None:
+    """Do something when this process ends, while runs that are under way still have threads.
+
+    Plain atexit comes after the threads of executors have ended, and DBOS logs what then fails.
+    """
+    getattr(threading, "_register_atexit", atexit.register)(act)
 
 
 def _give_loop_an_executor() -> None:
     """Replace DBOS's threads, which have ended, as those of the running event loop."""
+    if (loop := _running_loop()) is not None:
+        loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        loop = asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        return None
 
 
 def _refuse_foreign_dbos() -> None:
