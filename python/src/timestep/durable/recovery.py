@@ -40,8 +40,7 @@ class Heart:
         self._beats = 0
 
     def start(self) -> None:
-        """Register this process and begin."""
-        self._register()
+        """Begin to beat."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -80,7 +79,7 @@ class Heart:
         if not rows[0]["alive"]:
             # stopped by a process of the same executor id, which has our runs now
             self._stop_runs()
-            self._register()
+            self.register()
         self.process.alive_until = began + self._lease
         self._stop_lost_runs()
         self._adopt()
@@ -89,7 +88,8 @@ class Heart:
         if self._beats % _BEATS_PER_LEASE == 0:
             self._free_dequeued()
 
-    def _register(self) -> None:
+    def register(self) -> None:
+        """Say that this process executes runs."""
         process, configured = self.process, self.process.configuration
         began = time.monotonic()
         self._fetch(
