@@ -73,6 +73,7 @@ async def main():
     assert await delete_schedule(name)
     for number in range(3):
         queue_agent_workflow(agent, "hi", workflow_id=f"q{number}")
+    await asyncio.sleep(DELAY)
 asyncio.run(main())
 """
 LAUNCHED_SLOWLY = """
@@ -91,7 +92,6 @@ ensure_dbos_launched()
 async def main():
     for number in range(3):
         print((await RunHandle(f"q{number}").get_result()).output)
-    await asyncio.sleep(DELAY)
 asyncio.run(main())
 """
 IN_A_TOOL = """
@@ -177,7 +177,7 @@ def test_a_run_that_comes_while_a_process_launches_is_executed(
     company: Company, tmp_path: Path
 ) -> None:
     company.script(says("one"), says("two"), says("three"))
-    script(company, tmp_path, IN_A_QUEUE).communicate(timeout=90)
+    script(company, tmp_path, IN_A_QUEUE.replace("DELAY", "0")).communicate(timeout=90)
     process = script(company, tmp_path, LAUNCHED_SLOWLY)
     output, errors = process.communicate(timeout=60)
     assert sorted(output.split()) == ["one", "three", "two"], errors
