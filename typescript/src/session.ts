@@ -43,8 +43,15 @@ export interface SessionOptions {
  * @throws ConfigurationError when the session id is empty.
  */
 export class Session implements SessionProtocol {
-  readonly sessionId: string;
+  /**
+   * Whether the id was given, rather than made here.
+   *
+   * @internal
+   */
+  readonly wasNamed: boolean;
   readonly #connectionString: string | undefined;
+  #sessionId: string;
+  #wasUsed = false;
   #database: Promise<Database> | undefined;
 
   constructor({ sessionId, connectionString }: SessionOptions = {}) {
@@ -53,13 +60,31 @@ export class Session implements SessionProtocol {
         'The session id is empty: give a text, or leave it out for a new session.',
       );
     }
-    this.sessionId = sessionId ?? randomUUID();
+    this.wasNamed = sessionId !== undefined;
+    this.#sessionId = sessionId ?? randomUUID();
     this.#connectionString = connectionString;
+  }
+
+  /** The session's id. */
+  get sessionId(): string {
+    return this.#sessionId;
   }
 
   /** The session's id. */
   async getSessionId(): Promise<string> {
     return this.sessionId;
+  }
+
+  /**
+   * Continues another conversation if this is a new one that nothing has used yet.
+   *
+   * @internal
+   */
+  become(sessionId: string): boolean {
+    if (this.wasNamed || this.#wasUsed) return false;
+    this.#sessionId = sessionId;
+    this.#wasUsed = true;
+    return true;
   }
 
   /**
@@ -169,6 +194,7 @@ export class Session implements SessionProtocol {
   }
 
   #open(): Promise<Database> {
+    this.#wasUsed = true;
     this.#database ??= openDatabase(this.#connectionString);
     this.#database.catch(() => {
       this.#database = undefined; // the next use tries again

@@ -158,7 +158,7 @@ function liveOf(given: Omit<WorkflowOptions, 'inputItems'>): Live {
 export interface Request {
   runId: string;
   agent: AnyAgent;
-  sessionId: string | null;
+  session: Session | null;
   input: string;
   inputSha256: string;
   options: string;
@@ -199,7 +199,7 @@ export function requested(given: Requested): Request {
   return {
     runId: workflowId ?? randomUUID(),
     agent,
-    sessionId: session ? (session as Session).sessionId : null,
+    session: (session as Session | undefined) ?? null,
     input: dump(wire),
     inputSha256: createHash('sha256').update(encode(wire)).digest('hex'),
     options: stored(given),
@@ -256,29 +256,46 @@ export async function known({ database }: Process, agent: AnyAgent): Promise<voi
  * @throws ConfigurationError when the run that is there has another input, agent or session.
  */
 export async function create(
-  { database }: Process,
+  process: Process,
   request: Request,
   { owner }: { owner: string | null },
 ): Promise<boolean> {
-  const [row] = await database.query<{ created: boolean; conflict: string | null }>(CREATE, [
-    request.runId,
-    columnText(request.agent.name),
-    request.sessionId,
-    request.language,
-    owner,
-    request.input,
-    request.inputSha256,
-    request.options,
-    request.queueName,
-    request.schedule,
-    request.timeoutSeconds,
-  ]);
+  const [row] = await process.database.query<{ created: boolean; conflict: string | null }>(
+    CREATE,
+    [
+      request.runId,
+      columnText(request.agent.name),
+      request.session?.sessionId ?? null,
+      request.language,
+      owner,
+      request.input,
+      request.inputSha256,
+      request.options,
+      request.queueName,
+      request.schedule,
+      request.timeoutSeconds,
+    ],
+  );
   const { created, conflict } = row as { created: boolean; conflict: string | null };
   if (conflict === null) return created;
+  if (conflict === 'session' && (await continuesItsSession(process, request))) return false;
   throw new ConfigurationError(
     `The run '${request.runId}' exists with another ${conflict}: one workflowId is one run. Use a ` +
       'new workflowId, or pass what the run was started with.',
   );
+}
+
+/** Makes a session that is new that of the run: a program that starts again makes a new one. */
+async function continuesItsSession(
+  { database }: Process,
+  { runId, session }: Request,
+): Promise<boolean> {
+  const [row] = await database.query<{ session_id: string }>(
+    'select session_id from timestep.runs where run_id = $1 and session_id is not null',
+    [runId],
+    { repeatable: true },
+  );
+  return row !== undefined && session?.become(row.session_id) === true;
 }
 
 /** Executes a run, or its next segment, in this process. */

@@ -14,6 +14,7 @@ import { codeOf } from '../database/failure.ts';
 import { openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError } from '../errors.ts';
+import type { Session } from '../session.ts';
 import { DEFAULT_QUEUE } from './configuration.ts';
 import { registerQueue } from './dbosQueue.ts';
 import { launched } from './launch.ts';
@@ -48,12 +49,15 @@ export interface ScheduleOptions extends QueuedOptions {
  */
 export async function createScheduledAgentWorkflow(given: ScheduleOptions): Promise<string> {
   const { crontab, agent, timezone, queueName = DEFAULT_QUEUE } = given;
-  const { sessionId, input, options } = requested(given);
+  const { session, input, options } = requested(given);
   const { process } = await launched();
-  const name = given.name ?? derivedName(crontab, agent.name, sessionId, input, timezone);
+  const named = session?.wasNamed ? session.sessionId : null;
+  const name = given.name ?? derivedName(crontab, agent.name, named, input, timezone);
   await known(process, agent);
   await registerQueue(process.configuration, queueName);
   await apply(process, name, crontab, timezone);
+  if (session) await keepSession(process, name, session);
+  const sessionId = session?.sessionId ?? null;
   await process.database.query(
     `insert into timestep.schedules
         (name, language, crontab, timezone, agent, session_id, input, options, queue_name)
@@ -90,6 +94,16 @@ export async function deleteSchedule(name: string): Promise<boolean> {
   const process = currentProcess();
   if (process) await outside(() => DBOS.deleteSchedule(dbosName(process, name)));
   return rows.length > 0;
+}
+
+/** Makes a session that is new that of the schedule, if it is there with one. */
+async function keepSession({ database }: Process, name: string, session: Session): Promise<void> {
+  const [row] = await database.query<{ session_id: string }>(
+    'select session_id from timestep.schedules where name = $1 and session_id is not null',
+    [name],
+    { repeatable: true },
+  );
+  if (row) session.become(row.session_id);
 }
 
 async function apply(

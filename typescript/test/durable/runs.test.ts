@@ -50,6 +50,15 @@ test('the same id with another input is an error', async () => {
   expect(other.message).toContain('another input');
 });
 
+test('a new session continues that of the run', async () => {
+  await company.it.script(says('done'));
+  const first = (await company.it.run('with_new_session', { workflow_id: 'w' })) as unknown;
+  expect(first).toEqual([expect.any(String), 'user', 'assistant']);
+  expect(await company.it.run('with_new_session', { workflow_id: 'w' })).toEqual(first);
+  const other = await company.it.run('run', { workflow_id: 'w', session_id: 'another' });
+  expect(other.message).toContain('another session');
+});
+
 test('a structured output is an object, here and in the process that finds it', async () => {
   await company.it.script(says('{"guilty":true}'));
   const first = await company.it.run('judged', { workflow_id: 'w' });

@@ -246,6 +246,15 @@ async function wait({ workflow_id }: RunOptions): Promise<Answer> {
   return answer(await new RunHandle(workflow_id).getResult());
 }
 
+/** Runs with a session that is made without an id, as a program does that starts again. */
+async function withNewSession({ workflow_id }: RunOptions): Promise<unknown[]> {
+  const session = new Session();
+  const inputItems = 'please';
+  await runAgentWorkflow({ agent: triage, inputItems, session, workflowId: workflow_id });
+  const roles = (await session.getItems()).map((item) => (item as { role?: string }).role);
+  return [session.sessionId, ...roles];
+}
+
 /** Decides on the state in memory and goes on from it. */
 async function byState({
   workflow_id,
@@ -363,6 +372,7 @@ const commands: Record<string, (options: never) => Promise<unknown>> = {
   run,
   wait,
   by_state: byState,
+  with_new_session: withNewSession,
   serve,
   together,
   judged,
