@@ -74,6 +74,13 @@ def test_a_person_may_edit_the_arguments_and_decides_once(company: Company) -> N
     assert output == "refunded 5"
 
 
+def test_what_a_tool_runs_and_cannot_be_recorded_ends_the_run(company: Company) -> None:
+    company.script(says(call("ask_shell", "c1")), says("a text took the place of the refusal"))
+    answer = company.run("shell_inside", workflow_id="w")
+    assert (answer["error"], answer["message"].count("'shell'")) == ("NotDurableError", 1)
+    assert company.rows("select key from timestep.steps") == [("m::0",)]
+
+
 def test_a_call_whose_arguments_are_not_those_approved_is_not_made(company: Company) -> None:
     company.script(says(call("refund", "c1", n=1)), says("done"))
     company.run("run", workflow_id="w", approve=False)

@@ -391,6 +391,18 @@ async def removed(*, workflow_id: str, session_id: str | None = None) -> dict[st
     return {**result, "removed": await delete_runs(older_than=timedelta(0))}
 
 
+async def shell_inside(*, workflow_id: str) -> dict[str, Any]:
+    """Run an agent whose tool runs one that cannot be recorded."""
+    helper = Agent(name="helper", tools=[ShellTool(executor=lambda _: "")])
+
+    @function_tool
+    async def ask_shell() -> str:
+        return (await Runner.run(helper, "?")).final_output
+
+    agent = Agent(name="caller", tools=[ask_shell])
+    return answer(await run_agent_workflow(agent, "please", workflow_id=workflow_id))
+
+
 async def refused() -> dict[str, str]:
     """Ask for runs that cannot be recorded."""
     shell = Agent(name="shell", tools=[ShellTool(executor=lambda _: "")])

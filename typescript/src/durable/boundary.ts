@@ -82,7 +82,6 @@ class Rebuilt {
   readonly #agents: Map<string, AnyAgent>;
   readonly #responses: Response[] = [];
   readonly #usage = new Usage();
-  readonly #answered: string[] = [];
   /** Whose turn is in flight. */
   readonly #agent: string;
 
@@ -116,8 +115,6 @@ class Rebuilt {
       responses: this.#responses,
       ...(persisted > 0 && { session_persisted: true, session_unsaved: unsaved }),
     };
-    // no later call may have the name of one that these turns made
-    for (const key of this.#answered) this.#journal.answered(key);
     return liveState({
       run,
       agent,
@@ -176,7 +173,6 @@ class Rebuilt {
     const isApart = row.language === 'typescript' && typeof output === 'string';
     if (isApart && value !== undefined) item.output = value;
     this.items.push(item);
-    this.#answered.push(row.key);
     if (!this.#runsAgent(agent, call.name)) return;
     for (const inner of this.#journal.modelsInside(row.key.slice('t:'.length))) {
       this.#usage.add(responseOf(inner).usage);

@@ -6,7 +6,8 @@
  */
 
 import { Runner, RunState } from '@openai/agents';
-import type { AnyAgent } from '../runState/native.ts';
+import type { AnyAgent, AnyRunState } from '../runState/native.ts';
+import { toolKey } from './journal.ts';
 import { currentFrame, type Frame, type Loop, within } from './loop.ts';
 import { recordModel, recordPending, recordTools, refuseUnrecordable } from './recordedAgent.ts';
 import { recordedModel, recordedProvider } from './recordedModel.ts';
@@ -45,6 +46,14 @@ function begin(loop: Loop, agent: AnyAgent, input: unknown): void {
   loop.ordinal = input._modelResponses.length;
   recordModel(input._currentAgent);
   recordPending(input);
+  noteAnswered(loop, input);
+}
+
+/** Lets no later call have the id of one whose result the state has. */
+function noteAnswered({ journal, path }: Loop, { _generatedItems }: AnyRunState): void {
+  for (const { rawItem } of _generatedItems) {
+    if (rawItem?.type === 'function_call_result') journal.answered(toolKey(path, rawItem.callId));
+  }
 }
 
 /** Has the runner's models recorded; outside of durable runs they are what they were. */

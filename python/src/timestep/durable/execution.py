@@ -195,10 +195,12 @@ async def _to_its_end(execution: Execution, claim: dict[str, Any]) -> str:
         if journal.lost:
             # the SDK wraps what a tool raises: what counts is that nothing more may be done here
             raise journal.ownership_lost() from error
-        return await _failed(execution, _reason(error, deadline))
+        return await _failed(execution, journal.refusal or _reason(error, deadline))
     if journal.lost:
         raise journal.ownership_lost()
     await journal.settled()
+    if journal.refusal:  # a tool made a text of it
+        return await _failed(execution, journal.refusal)
     execution.settling = True
     if result.interruptions:
         await pause(execution, result)

@@ -70,7 +70,13 @@ _UNQUOTED = "".join(chr(c) for c in range(32, 127) if chr(c) not in "%/:~")
 
 @dataclass
 class Journal:
-    """What a run has done, as far as it is recorded, and the right to record more."""
+    """What a run has done, as far as it is recorded, and the right to record more.
+
+    Attributes:
+        rows: What was recorded before this execution, by key.
+        lost: Whether this execution may do nothing more.
+        refusal: Why the run cannot go on: tools turn what is raised inside them into text.
+    """
 
     database: Database
     run_id: str
@@ -78,6 +84,7 @@ class Journal:
     writer: JournalWriter
     rows: dict[str, Step] = field(default_factory=dict[str, Step])
     lost: bool = False
+    refusal: NotDurableError | None = None
     _asked: set[str] = field(default_factory=set[str])
     _unsettled: list[asyncio.Future[bool]] = field(default_factory=list[asyncio.Future[bool]])
 
@@ -101,7 +108,7 @@ class Journal:
         if self.lost:
             raise self.ownership_lost()
         if key in self._asked:
-            raise NotDurableError(
+            raise self.refuse(
                 f"Run {self.run_id}: two calls have the key {key!r} (now {name!r} of agent"
                 f" {agent!r}). A model must give every tool call an id of its own."
             )
@@ -116,7 +123,7 @@ class Journal:
             else (step.agent, None, None)
         )
         if asked != found:
-            raise NotDurableError(
+            raise self.refuse(
                 f"Run {self.run_id}: the step {key!r} is recorded for {found[1] or 'a model call'}"
                 f" of agent {found[0]!r}, but {asked[1] or 'a model call'} of agent {asked[0]!r}"
                 " asks for it. The agent was changed while the run was under way; cancel the run"
@@ -170,6 +177,8 @@ class Journal:
         """
         if self.lost:
             raise self.ownership_lost()
+        if self.refusal:
+            raise self.refusal
         if step.kind != "tool":
             await self.settled()
         written = self.writer.write(lambda: self._row(step, started_at))
@@ -240,6 +249,11 @@ class Journal:
             f"Run {self.run_id}: another process executes it now, or it was ended (this execution"
             f" had epoch {self.epoch}). This execution stops; get_run() tells where the run stands."
         )
+
+    def refuse(self, reason: str) -> NotDurableError:
+        """Return the error for a run that cannot go on, and keep it."""
+        self.refusal = self.refusal or NotDurableError(reason)
+        return self.refusal
 
     def models_inside(self, path: str) -> list[Step]:
         """Return the recorded model calls of all loops inside a tool call, in their order."""

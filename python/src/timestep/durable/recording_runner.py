@@ -15,6 +15,7 @@ from agents.run import AgentRunner, get_default_agent_runner, set_default_agent_
 from timestep.durable.loop import Frame, Loop, current_frame, current_loop
 from timestep.durable.recorded_model import RecordedModel, RecordedProvider
 from timestep.durable.recorded_session import recorded_session
+from timestep.errors import NotDurableError
 
 
 class RecordingRunner(AgentRunner):
@@ -71,6 +72,11 @@ def _recorded(
     loop: Loop, agent: Agent[Any], run_input: Any, options: dict[str, Any]
 ) -> tuple[Agent[Any], dict[str, Any]]:
     agents = loop.execution.agents
+    try:
+        recorded = agents.of(agent)
+    except NotDurableError as error:
+        loop.journal.refusal = error
+        raise
     if isinstance(run_input, RunState):
         state = cast("RunState[Any, Any]", run_input)
         loop.ordinal = len(state._model_responses)  # noqa: SLF001 - the state has no public count  # pyright: ignore[reportPrivateUsage]
@@ -80,7 +86,7 @@ def _recorded(
     if session is not None:
         session = recorded_session(session, loop)
     config = _recorded_config(options.get("run_config"))
-    return agents.of(agent), {**options, "run_config": config, "session": session}
+    return recorded, {**options, "run_config": config, "session": session}
 
 
 def _recorded_config(config: RunConfig | dict[str, Any] | None) -> RunConfig:
