@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from typing import Any
+from typing import Any, cast
 
 from timestep.database import Database
 
@@ -29,24 +29,25 @@ class Moments:
         def watched(
             self: Database, statement: str, *values: object, repeatable: bool = False
         ) -> list[dict[str, Any]]:
-            name = moments.name_of(statement, values)
-            if name is not None:
+            names = moments.names_of(statement, values)
+            for name in names:
                 moments.pass_by(f"before {name}")
             rows = fetch_sync(self, statement, *values, repeatable=repeatable)
-            if name is not None:
+            for name in names:
                 moments.pass_by(f"after {name}")
             return rows
 
         Database.fetch_sync = watched
 
-    def name_of(self, statement: str, values: tuple[object, ...]) -> str | None:
-        """Return how a statement that changes something is called; None: another one."""
+    def names_of(self, statement: str, values: tuple[object, ...]) -> list[str]:
+        """Return what a statement changes: a name for each step that it writes."""
         found = re.search(r"timestep\.([a-z_]+)_v\d+\(", statement)
         if found is None or found[1] in QUIET:
-            return None
+            return []
         if found[1] in ("record_step", "begin_step"):
-            return f"{found[1]} {values[2]}"
+            keys = cast("list[object]", values[2] if isinstance(values[2], list) else [values[2]])
+            return [f"{found[1]} {key}" for key in keys]
         if found[1] == "append_run_items":
-            return f"{found[1]} {values[3]}:{values[4]}"
+            return [f"{found[1]} {values[3]}:{values[4]}"]
         times = sum(seen.startswith(f"before {found[1]} ") for seen in self.seen)
-        return f"{found[1]} #{times + 1}"
+        return [f"{found[1]} #{times + 1}"]

@@ -17,24 +17,27 @@ export class Moments {
 
   /** Lets every statement that changes something be a moment before and a moment after. */
   watchDatabase(): void {
-    const nameOf = (text: string, values: readonly unknown[]) => this.#nameOf(text, values);
+    const namesOf = (text: string, values: readonly unknown[]) => this.#namesOf(text, values);
     const passBy = (moment: string) => this.passBy(moment);
     const run = DatabasePool.prototype.run;
     DatabasePool.prototype.run = async function (text, values, repeatable) {
-      const name = nameOf(text, values);
-      if (name) passBy(`before ${name}`);
+      const names = namesOf(text, values);
+      for (const name of names) passBy(`before ${name}`);
       const rows = await run.call(this, text, values, repeatable);
-      if (name) passBy(`after ${name}`);
+      for (const name of names) passBy(`after ${name}`);
       return rows;
     };
   }
 
-  #nameOf(text: string, values: readonly unknown[]): string | undefined {
+  /** What a statement changes: a name for each step that it writes. */
+  #namesOf(text: string, values: readonly unknown[]): string[] {
     const name = /timestep\.([a-z_]+)_v\d+\(/.exec(text)?.[1];
-    if (name === undefined || QUIET.includes(name)) return undefined;
-    if (name === 'record_step' || name === 'begin_step') return `${name} ${values[2]}`;
-    if (name === 'append_run_items') return `${name} ${values[3]}:${values[4]}`;
+    if (name === undefined || QUIET.includes(name)) return [];
+    if (name === 'record_step' || name === 'begin_step') {
+      return [values[2]].flat().map((key) => `${name} ${key}`);
+    }
+    if (name === 'append_run_items') return [`${name} ${values[3]}:${values[4]}`];
     const times = this.seen.filter((seen) => seen.startsWith(`before ${name} `)).length;
-    return `${name} #${times + 1}`;
+    return [`${name} #${times + 1}`];
   }
 }

@@ -23,6 +23,7 @@ from .world import PAIRS, World, success
 
 Json = dict[str, Any]
 AT_MOST_ONCE = {"mail", "refund"}
+IN_FLIGHT = 3  # a call, and two inside the nested agent beside it
 AT_A_TIME = 4
 
 
@@ -221,11 +222,13 @@ class Case:
         assert set(begun) <= set(undisturbed)
         missing = set(undisturbed) - set(begun)
         assert not missing - self._unknown(), f"never called: {missing}"
-        assert sum(begun.values()) <= sum(undisturbed.values()) + 2, f"too many calls: {begun}"
+        assert sum(begun.values()) <= sum(undisturbed.values()) + IN_FLIGHT, (
+            f"too many calls: {begun}"
+        )
         for each in calls:
             key = f"t:/{each['key'].partition('/')[2]}"
-            again = key in self.done and each["pid"] != self.killed
-            assert not again, f"a recorded call was made again: {each}"
+            repeated = key in self.done and each["pid"] != self.killed
+            assert not repeated, f"a recorded call was made again: {each}"
         once = {each["key"].partition("/")[2] for each in calls if each["tool"] in AT_MOST_ONCE}
         twice = {place for place in once if begun[place] > 1}
         assert not twice, f"called twice: {twice}"
