@@ -34,6 +34,7 @@ import { calling } from './sql.ts';
 
 const CREATE = calling('create_run_v1', 11);
 const DEFAULT_MAX_TURNS = 10;
+const LONGEST_ID = 500; // characters of a workflowId
 
 /** What a durable run takes beside its input. */
 export interface DurableOptions {
@@ -188,9 +189,7 @@ export interface Requested extends DurableOptions {
  */
 export function requested(given: Requested): Request {
   const { agent, inputItems, session, workflowId, timeoutSeconds } = given;
-  if (workflowId !== undefined && !workflowId.trim()) {
-    throw new ConfigurationError('workflowId is empty: give a text, or leave it out.');
-  }
+  if (workflowId !== undefined) checkId(workflowId);
   if (timeoutSeconds !== undefined && !(timeoutSeconds > 0)) {
     throw new ConfigurationError(`timeoutSeconds is ${timeoutSeconds}; expected more than 0.`);
   }
@@ -208,6 +207,15 @@ export function requested(given: Requested): Request {
     schedule: given.schedule ?? null,
     language: given.language ?? 'typescript',
   };
+}
+
+function checkId(id: unknown): void {
+  const isText = typeof id === 'string' && id.trim() !== '' && !id.includes('\0');
+  if (isText && [...id].length <= LONGEST_ID) return;
+  throw new ConfigurationError(
+    `workflowId is ${JSON.stringify(id).slice(0, 80)}; expected a text of 1 to ${LONGEST_ID} ` +
+      'characters that is not blank and has no NUL, or nothing for a new id.',
+  );
 }
 
 /** Refuses what cannot be recorded before anything is started. */
