@@ -19,6 +19,7 @@ from support.waiting import until
 from timestep.cli import main
 from timestep.database import Database, open_database_sync
 from timestep.demo import Takeover, chosen_model, python
+from timestep.demo.languages import Language
 from timestep.demo.part import Call, Part
 from timestep.demo.takeover import TOOLS, Recorded, TakeoverReport
 from timestep.errors import TimestepError
@@ -126,6 +127,26 @@ def test_a_tool_that_runs_twice_ends_the_demo_with_an_error() -> None:
         TakeoverReport(
             "run", [dead, Part("TypeScript", calls=[shipped])], [*steps, steps[1]]
         ).check()
+
+
+def test_a_run_that_nobody_finishes_is_not_left_to_the_next_demo(
+    monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    charge = {"order": "1", "amount": "1 EUR"}
+    ask = {"output": [{"type": "function_call", "name": "charge_customer", "arguments": charge}]}
+    broken = Language("Python", (sys.executable, "-c", "raise SystemExit(3)"))
+    database = open_database_sync(database_url)
+    with (
+        answering(monkeypatch, ask, {"hold": "thinking"}),
+        chosen_model() as model,
+        closing_sync(database),
+    ):
+        takeover = Takeover(model=model, database=database, tell=lambda *_: None)
+        with pytest.raises(TimestepError, match="ended with exit code 3"):
+            takeover.run([python(), broken], "4711")
+    assert execute(database_url, "select status, error from timestep.runs") == [
+        ("cancelled", "The demo ended.")
+    ]
 
 
 def test_a_model_that_needs_no_tool_leaves_nothing_to_kill(

@@ -23,6 +23,7 @@ _RECORDED = (
     "select kind, name, language from timestep.steps"
     " where run_id = %s and status = 'done' order by finished_at"
 )
+_CANCEL = "select timestep.cancel_run_v1(%s, 'The demo ended.')"
 
 
 @dataclass(frozen=True)
@@ -111,26 +112,29 @@ class Takeover:
             TimestepError: A process failed, the model did not do as it should, or something was
                 done twice.
         """
+        run_id = f"demo-{uuid.uuid4()}"
+        try:
+            return self._run(languages, run_id, order)
+        finally:
+            # a run that is left over would be gone on with by the next demo
+            self.database.fetch_sync(_CANCEL, run_id, repeatable=True)
+
+    def _run(self, languages: Sequence[Language], run_id: str, order: str) -> TakeoverReport:
         first, second = languages
         task: dict[str, Any] = {
-            "run_id": f"demo-{uuid.uuid4()}",
+            "run_id": run_id,
             "model": NAME,
             "input": PURCHASE.format(order=order),
             "lease_seconds": LEASE_SECONDS,
         }
-        killed = self._play(
-            first, task, _until_charged(order), kill_when=self._after_one_tool(task)
-        )
+        killed = self._play(first, task, _until_charged(order), kill_when=self._after_tool(run_id))
         if not killed.killed:
             raise TimestepError(
                 "The model did not call a tool, or was faster than the one who was to kill the"
                 f" process; it said {killed.answer!r}. Run the demo again."
             )
-        report = TakeoverReport(
-            task["run_id"],
-            [killed, self._play(second, task, _from_there_on(order))],
-            self._steps(task["run_id"]),
-        )
+        finisher = self._play(second, task, _from_there_on(order))
+        report = TakeoverReport(run_id, [killed, finisher], self._steps(run_id))
         report.check()
         return report
 
@@ -147,21 +151,21 @@ class Takeover:
         )
         return play(language, task, environment=environment, tell=self.tell, kill_when=kill_when)
 
-    def _after_one_tool(self, task: dict[str, Any]) -> Callable[[Part], bool]:
+    def _after_tool(self, run_id: str) -> Callable[[Part], bool]:
         """Return when to kill: a tool has run, its result is recorded, the model is asked again."""
 
         def kill_when(part: Part) -> bool:
             if not part.calls or part.answer is not None:
                 return False
             deadline = time.monotonic() + _RECORD_SECONDS
-            while not any(step.kind == "tool" for step in self._steps(task["run_id"])):
+            while not any(step.kind == "tool" for step in self._steps(run_id)):
                 if time.monotonic() > deadline:
                     raise TimestepError(
                         f"The {part.language} process did not record {part.calls[-1]} within"
                         f" {_RECORD_SECONDS:.0f} seconds."
                     )
                 time.sleep(_POLL_SECONDS)
-            self.tell(part, {"event": "recorded", "run_id": task["run_id"]})
+            self.tell(part, {"event": "recorded", "run_id": run_id})
             return True
 
         return kill_when
