@@ -3,10 +3,14 @@
 import socket
 from typing import Any
 
+import httpx2
 import pytest
 from agents import Agent, ModelSettings, RunConfig, Runner, WebSearchTool, function_tool
+from openai import APIStatusError, AuthenticationError, NotFoundError
 from support.vectors import assert_error, rows
 from timestep.models import MultiModelProvider, MultiModelProviderMap, OllamaModelProvider
+from timestep.models.destination import Destination
+from timestep.models.failures import ollama_words
 from timestep.testing import ModelServer
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +89,19 @@ async def test_a_failure_has_its_name_and_no_part_of_an_answer_counts(
     expected = row["requests"]
     assert len(asked) == (expected["python"] if isinstance(expected, dict) else expected)
     await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "words"),
+    [
+        (AuthenticationError, 401, "Ollama Cloud refused the key: check OLLAMA_API_KEY"),
+        (NotFoundError, 404, "Ollama Cloud has no model 'llama3'"),
+    ],
+)
+def test_what_ollama_cloud_refuses_is_told_as_its_own(
+    kind: type[APIStatusError], status: int, words: str
+) -> None:
+    cloud = Destination("https://ollama.com", "llama3", "key")
+    response = httpx2.Response(status, request=httpx2.Request("POST", "https://ollama.com/v1"))
+    with pytest.raises(kind, match=words), ollama_words(cloud):
+        raise kind("refused", response=response, body=None)

@@ -1,8 +1,10 @@
 /** What goes wrong, streamed and not: spec/vectors/models/failures.json. */
 
 import { Agent, Runner, setTracingDisabled, type Tool, tool, webSearchTool } from '@openai/agents';
+import { AuthenticationError, NotFoundError } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { inOllamaWords } from '../../src/models/failures.ts';
 import {
   MultiModelProvider,
   MultiModelProviderMap,
@@ -98,4 +100,14 @@ describe.each([true, false])('streamed: %s', (streamed) => {
     const asked = (await server.requests(script)).filter(({ path }) => path.endsWith('/responses'));
     expect(asked).toHaveLength(row.requests.typescript ?? row.requests);
   });
+});
+
+it.each([
+  [AuthenticationError, 401 as const, 'Ollama Cloud refused the key: check OLLAMA_API_KEY'],
+  [NotFoundError, 404 as const, "Ollama Cloud has no model 'llama3'"],
+])('tells what Ollama Cloud refuses as its own: %o', (Kind, status, words) => {
+  const cloud = { root: 'https://ollama.com', model: 'llama3', key: 'key', cloud: true };
+  const refused = new Kind(status as never, undefined, 'refused', new Headers());
+  expect(inOllamaWords(refused, cloud)).toBe(refused);
+  expect(refused.message).toContain(words);
 });
