@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.durable import Company, call, says
 from support.postgres import clean_environment, execute
+from support.waiting import until
 
 IN_A_SCRIPT = """
 import asyncio
@@ -37,6 +38,15 @@ async def main():
     print((await queue_agent_workflow(Agent(name="a"), "hi").get_result()).output)
 asyncio.run(main())
 asyncio.run(main())
+"""
+AFTER_ITS_LOOP = """
+import asyncio
+from timestep import configure_dbos, ensure_dbos_launched
+configure_dbos(lease_seconds=1)
+async def main():
+    await ensure_dbos_launched()
+asyncio.run(main())
+input()
 """
 INSIDE_A_LOOP = """
 import asyncio
@@ -128,6 +138,7 @@ def script(company: Company, folder: Path, text: str, *words: str) -> subprocess
     path.write_text(text)
     return subprocess.Popen(
         [sys.executable, str(path), *words],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -197,6 +208,18 @@ def test_an_interrupted_process_ends_and_leaves_its_run_to_others(
     assert company.rows("select status from timestep.runs") == [("running",)]
     alive = "select 1 from timestep.runs where timestep.is_alive_v1(owner)"
     assert company.rows(alive) == [], "anybody may take it at once"
+
+
+def test_a_process_whose_event_loop_has_ended_takes_no_runs(
+    company: Company, tmp_path: Path
+) -> None:
+    company.script()
+    process = script(company, tmp_path, AFTER_ITS_LOOP)
+    signed_off = "select 1 from timestep.executors where stopped_at is not null"
+    until(lambda: company.rows(signed_off), seconds=90)
+    assert process.poll() is None
+    _, errors = process.communicate("\n", timeout=30)
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_what_cannot_be_launched_says_why(company: Company, tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ class Execution:
     def stop(self) -> None:
         """Stop from any thread: the run is no longer this process's."""
         self.journal.lost = True
-        self.loop.call_soon_threadsafe(self.task.cancel)
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.task.cancel)
 
 
 @DBOS.workflow(name="timestep.run_agent", serialization_type=WorkflowSerializationFormat.PORTABLE)

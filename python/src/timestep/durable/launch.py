@@ -73,10 +73,7 @@ def launched() -> Launched:
     """Return the launched DBOS of this process, launching it if need be."""
     global _launched
     with _lock:
-        if _launched is not None and _launched.loop is not None and _launched.loop.is_closed():
-            # runs that DBOS hands out could not be executed any more
-            ended, _launched = _launched, None
-            _end(ended)
+        _end_with_its_loop()
         if _launched is None or _launched.heart.pid != os.getpid():
             _launched = _launch(configuration())
         return _launched
@@ -103,6 +100,24 @@ def cleanup_dbos() -> Done[None]:
     return Done(None)
 
 
+def _end_with_its_loop() -> None:
+    """End a launch whose event loop is closed: runs could not be executed on it any more."""
+    global _launched
+    # who waits for the lock ends the launch itself, or has done so
+    if not _lock.acquire(blocking=False):
+        return
+    try:
+        if _launched is not None and _is_closed(_launched.loop):
+            ended, _launched = _launched, None
+            _end(ended)
+    finally:
+        _lock.release()
+
+
+def _is_closed(loop: asyncio.AbstractEventLoop | None) -> bool:
+    return loop is not None and loop.is_closed()
+
+
 def _end(here: Launched) -> None:
     here.process.putting.shutdown()
     here.heart.stop()
@@ -121,7 +136,8 @@ def _launch(configured: Configuration) -> Launched:
             DBOS.migrate(url)
         executor_id = configured.executor_id or settings.text("DBOS__VMID") or new_executor_id()
         process = Process(configured, database, str(uuid.uuid4()), executor_id)
-        heart = Heart(process)
+        loop = _running_loop()
+        heart = Heart(process, is_over=lambda: _is_closed(loop), end=_end_with_its_loop)
         # all of it is there before DBOS hands out the first run
         use_process(process)
         install()
@@ -138,7 +154,7 @@ def _launch(configured: Configuration) -> Launched:
         raise
     _before_threads_end(cleanup_dbos)
     logger.info("durable runs: executor %s of %s", executor_id, configured.application)
-    return Launched(process, heart, _running_loop())
+    return Launched(process, heart, loop)
 
 
 def _before_threads_end(act: Callable[[], object]) -> None:

@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from dbos import DBOS, SetWorkflowID
@@ -28,10 +29,20 @@ _ADOPTED_AT_ONCE = 10
 
 
 class Heart:
-    """The thread that keeps this process alive in the eyes of the others, and looks after them."""
+    """The thread that keeps this process alive in the eyes of the others, and looks after them.
 
-    def __init__(self, process: Process) -> None:
+    Args:
+        process: This process.
+        is_over: Whether runs cannot be executed here any more, since their event loop has ended.
+        end: What is to be done then.
+    """
+
+    def __init__(
+        self, process: Process, *, is_over: Callable[[], bool], end: Callable[[], object]
+    ) -> None:
         self.process = process
+        self._is_over = is_over
+        self._end = end
         self.pid = os.getpid()
         self._lease = process.configuration.lease_seconds
         self._stopped = threading.Event()
@@ -62,6 +73,9 @@ class Heart:
         pause = 0.0  # what a process of the same name has left behind is taken at once
         while not self._stopped.wait(pause):
             pause = beat
+            if self._is_over():
+                self._end()
+                return
             try:
                 self._beat()
             except Exception as error:  # noqa: BLE001 - the database may be back at the next beat
