@@ -1,29 +1,14 @@
 /** What an agent gets from a scripted Ollama, streamed and not: spec/vectors/models/answers.json. */
 
-import {
-  Agent,
-  type AgentInputItem,
-  Runner,
-  setTracingDisabled,
-  type Tool,
-  tool,
-} from '@openai/agents';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Agent, type AgentInputItem, Runner, type Tool, tool } from '@openai/agents';
+import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { OllamaModelProvider } from '../../src/models/index.ts';
 import { fromWireItems, toWireItems } from '../../src/runState/items.ts';
-import { ModelServer } from '../../src/testing/index.ts';
-import { withoutKeys } from '../support/models.ts';
+import { scriptedModels } from '../support/models.ts';
 import { rows, thrown } from '../support/vectors.ts';
 
-withoutKeys();
-setTracingDisabled(true);
-
-let server: ModelServer;
-beforeAll(async () => {
-  server = await ModelServer.start();
-});
-afterAll(() => server.close());
+const models = scriptedModels();
 
 const TOOLS: Record<string, Tool> = {
   add: tool({
@@ -60,8 +45,8 @@ type Row = any;
 
 async function run(row: Row, streamed: boolean) {
   const modelProvider = new OllamaModelProvider({
-    apiKey: server.apiKey('answer'),
-    baseURL: server.ollamaUrl,
+    apiKey: models.server.apiKey('answer'),
+    baseURL: models.server.ollamaUrl,
   });
   const agent = new Agent({
     name: 'helper',
@@ -88,7 +73,7 @@ async function run(row: Row, streamed: boolean) {
 
 describe.each([true, false])('streamed: %s', (streamed) => {
   it.each(rows('models/answers.json'))('$description', async (row) => {
-    await server.script('answer', row.steps);
+    await models.server.script('answer', row.steps);
     if (row.error) {
       const error = await thrown(() => run(row, streamed));
       expect((error as object).constructor.name, String(error)).toBe(row.error);
@@ -111,7 +96,7 @@ describe.each([true, false])('streamed: %s', (streamed) => {
       expect(usage.requests).toBe(row.steps.length);
       expect(usage.requestUsageEntries).toHaveLength(row.steps.length);
     }
-    const asked = (await server.requests('answer')).filter(({ path }) =>
+    const asked = (await models.server.requests('answer')).filter(({ path }) =>
       path.endsWith('/responses'),
     );
     expect(asked).toHaveLength(row.steps.length);
@@ -120,10 +105,10 @@ describe.each([true, false])('streamed: %s', (streamed) => {
 
 it('tells a small context once', async () => {
   const step = { output: [{ type: 'message', text: 'Hello' }] };
-  await server.script('small', [step, step]);
+  await models.server.script('small', [step, step]);
   const modelProvider = new OllamaModelProvider({
-    apiKey: server.apiKey('small'),
-    baseURL: server.ollamaUrl,
+    apiKey: models.server.apiKey('small'),
+    baseURL: models.server.ollamaUrl,
   });
   const emitted = vi.spyOn(process, 'emitWarning').mockReturnValue();
   const agent = new Agent({ name: 'helper', model: 'llama3' });
@@ -134,23 +119,23 @@ it('tells a small context once', async () => {
   emitted.mockRestore();
   expect(told).toHaveLength(1);
   expect(told[0]).toContain('context of 4096 tokens');
-  const paths = (await server.requests('small')).map(({ path }) => path);
+  const paths = (await models.server.requests('small')).map(({ path }) => path);
   expect(paths.filter((path) => path === '/ollama/api/ps')).toHaveLength(1);
 });
 
 it('makes a larger context once and uses it', async () => {
   const step = { output: [{ type: 'message', text: 'Hello' }] };
-  await server.script('large', [step, step]);
+  await models.server.script('large', [step, step]);
   const modelProvider = new OllamaModelProvider({
-    apiKey: server.apiKey('large'),
-    baseURL: server.ollamaUrl,
+    apiKey: models.server.apiKey('large'),
+    baseURL: models.server.ollamaUrl,
     numCtx: 32768,
   });
   const agent = new Agent({ name: 'helper', model: 'llama3:8b' });
   const runner = new Runner({ modelProvider });
   await runner.run(agent, 'Hello?');
   await runner.run(agent, 'Hello?');
-  const requests = await server.requests('large');
+  const requests = await models.server.requests('large');
   const made = requests.filter(({ path }) => path.endsWith('/api/create'));
   expect(made).toHaveLength(1);
   expect(made[0]?.body).toContain('"num_ctx":32768');

@@ -1,7 +1,7 @@
 /** A run that changes provider half-way: nothing of one reaches the other. */
 
-import { Agent, MemorySession, Runner, setTracingDisabled, tool } from '@openai/agents';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Agent, MemorySession, Runner, tool } from '@openai/agents';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import {
   MultiModelProvider,
@@ -10,36 +10,32 @@ import {
 } from '../../src/models/index.ts';
 import { fromWireItems } from '../../src/runState/items.ts';
 import { type JournalEntry, ModelServer } from '../../src/testing/index.ts';
-import { withoutKeys } from '../support/models.ts';
+import { scriptedModels } from '../support/models.ts';
 import { expectError, rows, thrown } from '../support/vectors.ts';
 
-withoutKeys();
-setTracingDisabled(true);
-
-let server: ModelServer;
-beforeAll(async () => {
-  server = await ModelServer.start();
-});
-afterAll(() => server.close());
+const models = scriptedModels();
 
 type Item = { type?: string; role?: string; id?: string; arguments?: string };
 const THOUGHT = { type: 'reasoning', summary: 'Let me think.' };
 
 function both(script: string): MultiModelProvider {
-  const key = server.apiKey(script);
+  const key = models.server.apiKey(script);
   const map = new MultiModelProviderMap();
-  map.addProvider('ollama', new OllamaModelProvider({ apiKey: key, baseURL: server.ollamaUrl }));
+  map.addProvider(
+    'ollama',
+    new OllamaModelProvider({ apiKey: key, baseURL: models.server.ollamaUrl }),
+  );
   return new MultiModelProvider({
     provider_map: map,
     openai_api_key: key,
-    openai_base_url: server.url,
+    openai_base_url: models.server.url,
   });
 }
 
 /** Each model request and its input items. */
 async function asked(
   script: string,
-  from = server,
+  from = models.server,
 ): Promise<{ request: JournalEntry; items: Item[] }[]> {
   const requests = (await from.requests(script)).filter(({ path }) => path.endsWith('/responses'));
   return requests.map((request) => ({ request, items: JSON.parse(request.body).input }));
@@ -47,7 +43,7 @@ async function asked(
 
 describe('a conversation goes on elsewhere', () => {
   it.each(rows('models/foreign_items.json'))('$description', async (row) => {
-    await server.script('foreign', [{ output: [{ type: 'message', text: 'Well.' }] }]);
+    await models.server.script('foreign', [{ output: [{ type: 'message', text: 'Well.' }] }]);
     const model = row.to === 'ollama' ? 'ollama/llama3' : 'gpt-4.1';
     const agent = new Agent({ name: 'helper', model });
     const runner = new Runner({ modelProvider: both('foreign') });
@@ -75,7 +71,7 @@ describe('each provider sees only its own', () => {
   });
 
   async function checkApart(script: string): Promise<void> {
-    for (const request of await server.requests(script)) {
+    for (const request of await models.server.requests(script)) {
       expect(JSON.stringify(request)).not.toMatch(/admin-key|cloud-key/);
     }
     for (const { request, items } of await asked(script)) {
@@ -96,7 +92,7 @@ describe('each provider sees only its own', () => {
     const middle = new Agent({ name: 'middle', model: 'ollama/llama3', handoffs: [back] });
     const front = new Agent({ name: 'front', model: 'gpt-4.1', handoffs: [middle] });
     const said = { type: 'message', text: 'A word beside it.' };
-    await server.script('handoffs', [
+    await models.server.script('handoffs', [
       { output: [THOUGHT, { type: 'function_call', name: 'transfer_to_middle' }] },
       { output: [THOUGHT, said, { type: 'function_call', name: 'transfer_to_back' }] },
       { output: [THOUGHT, { type: 'message', text: 'Done.' }] },
@@ -123,7 +119,10 @@ describe('each provider sees only its own', () => {
       const calls = [1, 2, 3].map((amount) => ({
         output: [THOUGHT, { type: 'function_call', name: 'pay', arguments: { amount } }],
       }));
-      await server.script('resumed', [...calls, { output: [{ type: 'message', text: '.' }] }]);
+      await models.server.script('resumed', [
+        ...calls,
+        { output: [{ type: 'message', text: '.' }] },
+      ]);
       const agent = new Agent({ name: 'payer', tools: [pay] });
       const modelProvider = both('resumed');
       const turn = async (input: never, model: string) => {
@@ -146,7 +145,7 @@ describe('each provider sees only its own', () => {
 
   it('when a session goes on with another model', async () => {
     const answer = { output: [THOUGHT, { type: 'message', text: 'Yes.' }] };
-    await server.script('session', [answer, answer, answer, answer]);
+    await models.server.script('session', [answer, answer, answer, answer]);
     const session = new MemorySession();
     const modelProvider = both('session');
     for (const model of ['gpt-4.1', 'ollama/llama3', 'gpt-4.1', 'ollama/llama3']) {
@@ -165,7 +164,7 @@ it('lets several Ollama hosts serve one run', async () => {
   await using other = await ModelServer.start();
   const map = new MultiModelProviderMap();
   for (const [prefix, host] of [
-    ['box', server],
+    ['box', models.server],
     ['gpu', other],
   ] as const) {
     const apiKey = host.apiKey(prefix);
@@ -174,7 +173,7 @@ it('lets several Ollama hosts serve one run', async () => {
   const second = new Agent({ name: 'second', model: 'gpu/qwen3' });
   const first = new Agent({ name: 'first', model: 'box/llama3', handoffs: [second] });
   const call = { type: 'function_call', name: 'transfer_to_second' };
-  await server.script('box', [{ output: [call] }]);
+  await models.server.script('box', [{ output: [call] }]);
   await other.script('gpu', [{ output: [{ type: 'message', text: 'From the second host.' }] }]);
   const modelProvider = new MultiModelProvider({ provider_map: map });
   const result = await new Runner({ modelProvider }).run(first, 'Hello?');

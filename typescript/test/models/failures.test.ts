@@ -1,8 +1,8 @@
 /** What goes wrong, streamed and not: spec/vectors/models/failures.json. */
 
-import { Agent, Runner, setTracingDisabled, type Tool, tool, webSearchTool } from '@openai/agents';
+import { Agent, Runner, type Tool, tool, webSearchTool } from '@openai/agents';
 import { AuthenticationError, NotFoundError } from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { inOllamaWords } from '../../src/models/failures.ts';
 import {
@@ -10,18 +10,10 @@ import {
   MultiModelProviderMap,
   OllamaModelProvider,
 } from '../../src/models/index.ts';
-import { ModelServer } from '../../src/testing/index.ts';
-import { refusedPort, withoutKeys } from '../support/models.ts';
+import { refusedPort, scriptedModels } from '../support/models.ts';
 import { expectError, rows, thrown } from '../support/vectors.ts';
 
-withoutKeys();
-setTracingDisabled(true);
-
-let server: ModelServer;
-beforeAll(async () => {
-  server = await ModelServer.start();
-});
-afterAll(() => server.close());
+const models = scriptedModels();
 
 const TOOLS: Record<string, Tool> = {
   add: tool({
@@ -38,20 +30,20 @@ type Row = any;
 
 async function providerFor(row: Row, script: string): Promise<MultiModelProvider> {
   const refused = row.address === 'refused' ? `http://127.0.0.1:${await refusedPort()}` : undefined;
-  const key = row.key ?? server.apiKey(script);
+  const key = row.key ?? models.server.apiKey(script);
   const map = new MultiModelProviderMap();
   map.addProvider(
     'ollama',
     new OllamaModelProvider({
       apiKey: key,
-      baseURL: refused ?? server.ollamaUrl,
+      baseURL: refused ?? models.server.ollamaUrl,
       numCtx: row.num_ctx,
     }),
   );
   return new MultiModelProvider({
     provider_map: map,
     openai_api_key: key,
-    openai_base_url: refused ?? server.url,
+    openai_base_url: refused ?? models.server.url,
   });
 }
 
@@ -85,7 +77,7 @@ describe.each([true, false])('streamed: %s', (streamed) => {
 
   it.each(fitting)('$description', async (row) => {
     const script = 'failure';
-    await server.script(script, row.steps ?? [], row.ollama ? { ollama: row.ollama } : {});
+    await models.server.script(script, row.steps ?? [], row.ollama ? { ollama: row.ollama } : {});
     const provider = await providerFor(row, script);
     if (row.error) {
       const error = await thrown(() => outcome(row, provider, streamed));
@@ -97,7 +89,9 @@ describe.each([true, false])('streamed: %s', (streamed) => {
     } else {
       expect(await outcome(row, provider, streamed)).toBe(row.output);
     }
-    const asked = (await server.requests(script)).filter(({ path }) => path.endsWith('/responses'));
+    const asked = (await models.server.requests(script)).filter(({ path }) =>
+      path.endsWith('/responses'),
+    );
     expect(asked).toHaveLength(row.requests.typescript ?? row.requests);
   });
 });

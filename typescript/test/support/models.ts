@@ -1,8 +1,10 @@
-/** Models for tests: an environment without keys, and a port on which nothing listens. */
+/** Models for tests: the scripted server, an environment without keys, a port where nothing listens. */
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { afterEach, beforeEach, vi } from 'vitest';
+import { setTracingDisabled } from '@openai/agents';
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
+import { ModelServer } from '../../src/testing/index.ts';
 
 const FOREIGN = [
   'OPENAI_API_KEY',
@@ -26,6 +28,18 @@ export function withoutKeys(): void {
   afterEach(() => {
     vi.unstubAllEnvs();
   });
+}
+
+/** Gives the tests of a file a model server and no keys. */
+export function scriptedModels(): { server: ModelServer } {
+  const models = {} as { server: ModelServer };
+  withoutKeys();
+  beforeAll(async () => {
+    setTracingDisabled(true);
+    models.server = await ModelServer.start();
+  });
+  afterAll(() => models.server.close());
+  return models;
 }
 
 export async function refusedPort(): Promise<number> {

@@ -1,26 +1,18 @@
 /** The tool webSearch: spec/vectors/web_search. */
 
 import { readFileSync } from 'node:fs';
-import { Agent, Runner, setTracingDisabled } from '@openai/agents';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Agent, Runner } from '@openai/agents';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MultiModelProvider } from '../../src/models/index.ts';
-import { ModelServer } from '../../src/testing/index.ts';
 import { search } from '../../src/tools/firecrawl.ts';
 import { webSearch } from '../../src/tools/index.ts';
-import { refusedPort, withoutKeys } from '../support/models.ts';
+import { refusedPort, scriptedModels } from '../support/models.ts';
 import { expectError, rows, thrown } from '../support/vectors.ts';
 
-withoutKeys();
-setTracingDisabled(true);
-
-let server: ModelServer;
-beforeAll(async () => {
-  server = await ModelServer.start();
-});
-afterAll(() => server.close());
+const models = scriptedModels();
 beforeEach(() => {
-  vi.stubEnv('FIRECRAWL_API_URL', `${server.firecrawlUrl}/`);
-  vi.stubEnv('FIRECRAWL_API_KEY', server.apiKey('service'));
+  vi.stubEnv('FIRECRAWL_API_URL', `${models.server.firecrawlUrl}/`);
+  vi.stubEnv('FIRECRAWL_API_KEY', models.server.apiKey('service'));
 });
 
 const QUERY = { query: 'tide times', limit: 10, location: undefined, domains: [] };
@@ -29,17 +21,17 @@ const QUERY = { query: 'tide times', limit: 10, location: undefined, domains: []
 async function runWithSearch(given: string, approval = false) {
   const call = { type: 'function_call', name: 'web_search', arguments: given };
   const done = { output: [{ type: 'message', text: 'Done.' }] };
-  await server.script('searcher', [{ output: [call] }, done]);
+  await models.server.script('searcher', [{ output: [call] }, done]);
   const modelProvider = new MultiModelProvider({
-    openai_api_key: server.apiKey('searcher'),
-    openai_base_url: server.url,
+    openai_api_key: models.server.apiKey('searcher'),
+    openai_base_url: models.server.url,
   });
   const tool = approval ? { ...webSearch, needsApproval: async () => true } : webSearch;
   const agent = new Agent({ name: 'searcher', tools: [tool] });
   const runner = new Runner({ modelProvider });
   const result = await runner.run(agent, 'Look it up.');
   if (!approval) return result;
-  expect(await server.requests('service')).toEqual([]);
+  expect(await models.server.requests('service')).toEqual([]);
   const [pending] = result.interruptions;
   if (pending) result.state.approve(pending);
   return runner.run(agent, result.state);
@@ -56,9 +48,9 @@ function told(result: Awaited<ReturnType<typeof runWithSearch>>): unknown {
 
 describe('arguments become a search', () => {
   it.each(rows('web_search/arguments.json'))('$description', async (row) => {
-    await server.script('service', [{ search: { web: [] } }]);
+    await models.server.script('service', [{ search: { web: [] } }]);
     const result = await runWithSearch(row.arguments);
-    const asked = await server.requests('service');
+    const asked = await models.server.requests('service');
     if (!row.body) {
       if (row.output) expect(told(result)).toBe(row.output);
       expect(told(result)).toContain(row.mentions ?? '');
@@ -71,16 +63,18 @@ describe('arguments become a search', () => {
 });
 
 it('makes a search that waits for approval after it', async () => {
-  await server.script('service', [{ search: { web: [{ title: 'T', url: 'https://shom.fr' }] } }]);
+  await models.server.script('service', [
+    { search: { web: [{ title: 'T', url: 'https://shom.fr' }] } },
+  ]);
   const result = await runWithSearch('{"query":"tide times"}', true);
   expect(told(result)).toContain('https://shom.fr');
-  expect(await server.requests('service')).toHaveLength(1);
+  expect(await models.server.requests('service')).toHaveLength(1);
 });
 
 describe('results become text', () => {
   it.each(rows('web_search/results.json'))('$description', async (row) => {
     const raw = JSON.stringify({ success: true, data: { web: row.web } });
-    await server.script('service', [{ search: {}, fault: { raw } }]);
+    await models.server.script('service', [{ search: {}, fault: { raw } }]);
     expect(await search({ ...QUERY, domains: row.domains ?? [] })).toBe(row.output);
   });
 });
@@ -88,7 +82,7 @@ describe('results become text', () => {
 describe('a failure is told', () => {
   it.each(rows('web_search/failures.json'))('$description', async (row) => {
     const steps = (row.steps ?? []).map((step: object) => ({ search: {}, ...step }));
-    await server.script('service', steps);
+    await models.server.script('service', steps);
     if (row.environment === 'none') {
       vi.stubEnv('FIRECRAWL_API_URL', undefined);
       vi.stubEnv('FIRECRAWL_API_KEY', undefined);
@@ -102,23 +96,23 @@ describe('a failure is told', () => {
     else expect(await go()).toBe(row.output);
     const warnings = emitted.mock.calls.map(([message]) => String(message));
     emitted.mockRestore();
-    expect(await server.requests('service')).toHaveLength(row.requests);
+    expect(await models.server.requests('service')).toHaveLength(row.requests);
     expect(warnings).toHaveLength(row.output?.includes('unavailable') ? 1 : 0);
     expect(warnings.join()).not.toContain('test-service');
   });
 });
 
 it('ends the run when the key is refused', async () => {
-  await server.script('service', [{ search: {}, fault: { status: 401 } }]);
+  await models.server.script('service', [{ search: {}, fault: { status: 401 } }]);
   const error = await thrown(() => runWithSearch('{"query":"tide times"}'));
   expect(String(error)).toContain('FIRECRAWL_API_KEY');
 });
 
 it('sends no key to an address without one', async () => {
   vi.stubEnv('FIRECRAWL_API_KEY', undefined);
-  const before = (await server.requests()).length;
+  const before = (await models.server.requests()).length;
   expectError(await thrown(() => search(QUERY)), { name: 'UserError', message: ['401'] });
-  const [request, ...others] = (await server.requests()).slice(before);
+  const [request, ...others] = (await models.server.requests()).slice(before);
   expect(others).toEqual([]);
   expect(request?.headers.authorization).toBeUndefined();
 });
@@ -130,7 +124,7 @@ it('takes only an http or https address', async () => {
 });
 
 it('ends with the run', async () => {
-  await server.script('service', [{ search: {}, fault: { hang: true } }]);
+  await models.server.script('service', [{ search: {}, fault: { hang: true } }]);
   const ended = new AbortController();
   const searching = thrown(() => search(QUERY, { signal: ended.signal }));
   ended.abort(new Error('The run was cancelled.'));
