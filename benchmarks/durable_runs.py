@@ -1,6 +1,7 @@
 """Durable runs against the SDK's own runner, and what they write."""
 
 import asyncio
+import gc
 import os
 import time
 from asyncio.events import Handle
@@ -15,7 +16,11 @@ from figures import ratio, show, wanted
 from support.postgres import execute
 from timestep import cleanup_dbos, configure_dbos, ensure_dbos_launched, run_agent_workflow
 
-CROWD = 200
+RUN = "python durable run"
+COMMITS = "python durable commits per model call and tool call"
+WRITTEN = "python durable written per turn"
+CROWD = "python durable crowd of 200"
+CROWD_SIZE = 200
 WAL = "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 WRITES = "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 CONNECTIONS = "select count(*) from pg_stat_activity where datname = current_database()"
@@ -23,7 +28,7 @@ CONNECTIONS = "select count(*) from pg_stat_activity where datname = current_dat
 
 def figures(url: str) -> None:
     """Print the figures of durable runs that nothing disturbs."""
-    if wanted("python durable"):
+    if any(map(wanted, (RUN, COMMITS, WRITTEN, CROWD))):
         asyncio.run(_figures(url))
 
 
@@ -39,32 +44,31 @@ async def _figures(url: str) -> None:
 
 
 async def _against_the_runner() -> None:
+    if not wanted(RUN):
+        return
     for turns, rounds, latency, bound in ((10, 60, 0, 1.5), (200, 3, 0, 1.1), (10, 8, 0.05, 1.03)):
         slow = f", {latency * 1000:.0f} ms per model call" if latency else ""
-        name = f"python durable run, {turns} turns{slow}"
-        if wanted(name):
-            work, plain = _durable(turns, latency=latency), _plain(turns, latency=latency)
-            show(name, await ratio(work, plain, rounds=rounds), bound)
+        work, plain = _durable(turns, latency=latency), _plain(turns, latency=latency)
+        show(f"{RUN}, {turns} turns{slow}", await ratio(work, plain, rounds=rounds), bound)
 
 
 async def _written(url: str) -> None:
-    if wanted("python durable commits"):
+    if wanted(COMMITS):
         await _durable(1)()
         base = min([await _growth(url, WRITES, _durable(1)) for _ in range(3)])
         calls = 50 + 49 - 1
         grown = min([await _growth(url, WRITES, _durable(50)) for _ in range(3)]) - base
-        show("python durable commits per model call and tool call", grown / calls, 1, "commits")
-    for turns, rounds in ((10, 20), (200, 2)):
-        name = f"python durable written per turn, {turns} turns"
-        if wanted(name):
+        show(COMMITS, grown / calls, 1, "commits")
+    if wanted(WRITTEN):
+        for turns, rounds in ((10, 20), (200, 2)):
             work = _durable(turns)
             grown = min([await _growth(url, WAL, work) for _ in range(rounds)])
-            show(name, grown / turns / 1000, 2.2, "KB")
+            show(f"{WRITTEN}, {turns} turns", grown / turns / 1000, 2.2, "KB")
 
 
 async def _crowd(url: str) -> None:
     """Many runs at once in one process."""
-    if not wanted("python durable crowd"):
+    if not wanted(CROWD):
         return
     work, plain = _durable(10, latency=0.05), _plain(10, latency=0.05)
     measured: dict[str, list[float]] = {"durable": [], "plain": []}
@@ -77,9 +81,9 @@ async def _crowd(url: str) -> None:
         [(connections,)] = await asyncio.to_thread(execute, url, CONNECTIONS)
         await running
     processor = min(measured["durable"]) / min(measured["plain"])
-    show(f"python durable crowd of {CROWD}: processor time", processor, 1.3)
-    show(f"python durable crowd of {CROWD}: connections", connections - 1, 20, "connections")
-    show(f"python durable crowd of {CROWD}: longest block", longest[-1] * 1000, 20, "ms")
+    show(f"{CROWD}: processor time", processor, 1.3)
+    show(f"{CROWD}: connections", connections - 1, 20, "connections")
+    show(f"{CROWD}: longest block", longest[-1] * 1000, 20, "ms")
 
 
 def _durable(turns: int, **options: Any) -> Callable[[], Awaitable[Any]]:
@@ -93,7 +97,7 @@ def _plain(turns: int, **options: Any) -> Callable[[], Awaitable[Any]]:
 
 
 def _at_once(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
-    return lambda: asyncio.gather(*(work() for _ in range(CROWD)))
+    return lambda: asyncio.gather(*(work() for _ in range(CROWD_SIZE)))
 
 
 async def _growth(url: str, counter_of_server: str, work: Callable[[], Awaitable[Any]]) -> int:
@@ -115,7 +119,7 @@ def _longest_callback() -> Iterator[list[float]]:
     """Note the seconds of ever longer callbacks of the event loop.
 
     What the machine's other programs take is left out: a callback that waits for a processor blocks
-    nothing by itself.
+    nothing by itself. So are collections of Python's garbage, which block any program as long.
     """
     times = [0.0]
     run = Handle._run
@@ -128,11 +132,14 @@ def _longest_callback() -> Iterator[list[float]]:
             begun, waited_before = time.perf_counter(), waited()
             run(self)
             took = time.perf_counter() - begun
-            if took > times[-1]:
+            if took > times[-1] and Handle._run is timed:  # else it ended the measurement
                 times.append(max(times[-1], took - (waited() - waited_before)))
 
+        gc.collect()
+        gc.disable()
         Handle._run = timed
         try:
             yield times
         finally:
             Handle._run = run
+            gc.enable()
