@@ -7,8 +7,9 @@ of the two languages. What comes of it is what the undisturbed run came to, and 
 done is done again.
 """
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Undisturbed:
 
     answer: Json
     history: list[Json]
-    model_calls: int
+    questions: dict[str, list[Json]]
     tool_calls: "Counter[str]"
     moments: list[str]
 
@@ -53,7 +54,7 @@ def watch(world: World, language: str) -> Undisturbed:
     return Undisturbed(
         answer=answer,
         history=world.history(story.run),
-        model_calls=len(story.requests()),
+        questions=dict(questions(story)),
         tool_calls=starts(world.tool_calls(story.run)),
         moments=[moment.replace(story.run, "RUN") for moment in moments],
     )
@@ -67,6 +68,13 @@ def told(story: Story, *, stream: bool) -> Json:
         "stream": stream,
         "approve": True,
     }
+
+
+def questions(story: Story) -> Iterator[tuple[str, list[Json]]]:
+    """Yield what the model was asked, with the name of its answer; the run's name is left open."""
+    for entry in story.requests():
+        asked = json.loads(entry["body"].replace(story.run, "RUN"))["input"]
+        yield str(entry["script"]).replace(story.run, "RUN"), asked
 
 
 def starts(tool_calls: Iterable[Json]) -> "Counter[str]":
@@ -85,13 +93,18 @@ def test_the_runs_of_both_languages_come_to_the_same(undisturbed: dict[str, Undi
     for each in undisturbed.values():
         assert each.answer["output"] == "all done"
         assert each.answer["usage"] == [8, 80, 8, 88]
-        assert each.model_calls == 8
+        assert len(each.questions) == 8
         assert set(each.tool_calls) == {
             *("c1", "c2", "c3/n1", "c3/n2", "c4", "c6", "c7", "c8", "c9"),
         }
         assert set(each.tool_calls.values()) == {1}
         assert len([moment for moment in each.moments if worth_a_kill(moment)]) > 60
         assert len(each.history) == 20
+    one, other = undisturbed.values()
+    assert alike(one.history) == alike(other.history)
+    assert {name: alike(items) for name, items in one.questions.items()} == {
+        name: alike(items) for name, items in other.questions.items()
+    }
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
@@ -179,36 +192,37 @@ class Case:
 
     def check(self, undisturbed: Undisturbed) -> None:
         """Compare what came of it with a run that nobody disturbed."""
+        steps = self.world.steps(self.story.run)
+        self.unknown = {
+            key.partition("/")[2] for key, step in steps.items() if step["status"] == "unknown"
+        }
         assert self.answer == undisturbed.answer
         self._check_history(undisturbed.history)
-        self._check_model(undisturbed.model_calls)
+        self._check_model(undisturbed.questions)
         self._check_tools(undisturbed.tool_calls)
         self.story.forget()
 
     def _check_history(self, undisturbed: list[Json]) -> None:
-        run = self.story.run
-        unknown = {
-            key.partition("/")[2]
-            for key, step in self.world.steps(run).items()
-            if step["status"] == "unknown"
-        }
-        found, expected = [
-            [plain(item, unknown) for item in items]
-            for items in (self.world.history(run), undisturbed)
-        ]
-        for one, other in zip_longest(found, expected):
+        found = alike(self.world.history(self.story.run), self.unknown)
+        for one, other in zip_longest(found, alike(undisturbed, self.unknown)):
             assert one == other, f"the session has {one}, not {other}"
 
-    def _check_model(self, undisturbed: int) -> None:
-        requests = self.story.requests()
-        assert len(requests) <= undisturbed + 1, f"{len(requests)} model calls"
-        scripts = [script for script, _ in self.story.scripts()]
-        asked_again = {
-            entry["script"] for entry in requests if worker_of(entry) != str(self.killed)
+    def _check_model(self, undisturbed: dict[str, list[Json]]) -> None:
+        asked = list(questions(self.story))
+        assert len(asked) <= len(undisturbed) + 1, f"{len(asked)} model calls"
+        for name, items in asked:
+            expected = alike(undisturbed[name], self.unknown)
+            for one, other in zip_longest(alike(items, self.unknown), expected):
+                assert one == other, f"the model was asked {one}, not {other}"
+        answered = {
+            script for script, _ in self.story.scripts() if self._model_key(script) in self.done
         }
-        recorded = {key for key in self.done if key.startswith("m:")}
-        answered = {script for script in scripts if self._model_key(script) in recorded}
-        assert not asked_again & answered, "a recorded model call was made again"
+        again = {
+            entry["script"]
+            for entry in self.story.requests()
+            if worker_of(entry) != str(self.killed)
+        }
+        assert not again & answered, "a recorded model call was made again"
 
     def _model_key(self, script: str) -> str:
         """Return the key under which the answer of a script is recorded."""
@@ -221,7 +235,7 @@ class Case:
         begun = starts(calls)
         assert set(begun) <= set(undisturbed)
         missing = set(undisturbed) - set(begun)
-        assert not missing - self._unknown(), f"never called: {missing}"
+        assert not missing - self.unknown, f"never called: {missing}"
         assert sum(begun.values()) <= sum(undisturbed.values()) + IN_FLIGHT, (
             f"too many calls: {begun}"
         )
@@ -233,24 +247,26 @@ class Case:
         twice = {place for place in once if begun[place] > 1}
         assert not twice, f"called twice: {twice}"
 
-    def _unknown(self) -> set[str]:
-        steps = self.world.steps(self.story.run)
-        return {k.removeprefix("t:/") for k, step in steps.items() if step["status"] == "unknown"}
-
 
 def worker_of(entry: Any) -> str:
     return cast("dict[str, str]", entry["headers"])["x-worker"]
 
 
-def plain(item: Json, unknown: set[str]) -> Json:
-    """Return an item of a session without what the SDKs write differently by themselves.
+def alike(items: list[Json], unknown: Container[str] = ()) -> list[Json]:
+    """Return items without what the SDKs write differently by themselves.
 
-    The TypeScript SDK gives a session no ids of calls, and writes no blank into the output of a
-    handoff. A call whose outcome nobody knows has told the model so, in place of what it returned.
+    The TypeScript SDK leaves out the ids of calls, names the status of outputs, and writes no
+    blank into the output of a handoff. A call whose outcome nobody knows has told the model so,
+    in place of what it returned.
     """
+    return [_alike(item, unknown) for item in items]
+
+
+def _alike(item: Json, unknown: Container[str]) -> Json:
     if item.get("type") == "function_call":
         return {name: value for name, value in item.items() if name != "id"}
     if item.get("type") == "function_call_output":
         output = "unknown" if item["call_id"] in unknown else item["output"]
-        return {**item, "output": output.replace('{"assistant": ', '{"assistant":')}
+        kept = {name: value for name, value in item.items() if name != "status"}
+        return {**kept, "output": output.replace('{"assistant": ', '{"assistant":')}
     return item
