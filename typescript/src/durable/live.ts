@@ -11,8 +11,10 @@ import type {
 import type { ResultProcessor, RunOptions } from '../runner.ts';
 import type { AnyAgent } from '../runState/native.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: the SDK's own generics at their widest
+// biome-ignore-start lint/suspicious/noExplicitAny: the SDK's own generics at their widest
 export type SDKResult = RunResult<any, any> | StreamedRunResult<any, any>;
+export type StreamProcessor = ResultProcessor<StreamedRunResult<any, any>>;
+// biome-ignore-end lint/suspicious/noExplicitAny: see above
 
 /** How the execution of a run in this process ends. */
 export class Outcome {
@@ -45,7 +47,7 @@ export interface Live {
   agent: AnyAgent;
   session?: SessionProtocol | undefined;
   stream: boolean;
-  processor: ResultProcessor | null;
+  processor: StreamProcessor | null;
   modelProvider?: ModelProvider | undefined;
   runConfig?: Partial<RunConfig> | undefined;
   runner?: Runner | undefined;

@@ -14,7 +14,7 @@ import {
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError, NotDurableError } from '../errors.ts';
 import { info } from '../logger.ts';
-import { defaultResultProcessor, type ResultProcessor, type RunOptions } from '../runner.ts';
+import { defaultResultProcessor, type RunOptions } from '../runner.ts';
 import { inputItems as itemsFrom, toWireItems } from '../runState/items.ts';
 import type { AnyAgent, AnyRunState } from '../runState/native.ts';
 import { encode, kindOf } from '../runState/record.ts';
@@ -22,7 +22,7 @@ import { Session } from '../session.ts';
 import type { Runtime } from './configuration.ts';
 import { runAgentBody } from './execution.ts';
 import { launched } from './launch.ts';
-import { type Live, liveRuns, Outcome } from './live.ts';
+import { type Live, liveRuns, Outcome, type StreamProcessor } from './live.ts';
 import { within } from './loop.ts';
 import { outside } from './outside.ts';
 import type { Process } from './process.ts';
@@ -73,7 +73,7 @@ export interface WorkflowOptions extends DurableOptions {
    * Given the SDK's streamed result, in this process only; it may consume the events. Default:
    * `defaultResultProcessor`.
    */
-  resultProcessor?: ResultProcessor | null | undefined;
+  resultProcessor?: StreamProcessor | null | undefined;
   /** As for `runAgent`. */
   modelProvider?: ModelProvider | undefined;
   /** For how long it may run; pauses do not count. Default: no limit. */
@@ -100,7 +100,7 @@ export async function runAgentWorkflow(
   inputItems: WorkflowOptions['inputItems'],
   session?: SessionProtocol,
   stream?: boolean,
-  resultProcessor?: ResultProcessor | null,
+  resultProcessor?: StreamProcessor | null,
   modelProvider?: ModelProvider,
   timeoutSeconds?: number,
   workflowId?: string,
@@ -111,7 +111,7 @@ export async function runAgentWorkflow(
   inputItems: WorkflowOptions['inputItems'] = '',
   session?: SessionProtocol,
   stream?: boolean,
-  resultProcessor?: ResultProcessor | null,
+  resultProcessor?: StreamProcessor | null,
   modelProvider?: ModelProvider,
   timeoutSeconds?: number,
   workflowId?: string,
