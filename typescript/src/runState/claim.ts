@@ -70,11 +70,9 @@ export class Claim {
   /** End the claim and the run, which has finished. */
   async end(): Promise<void> {
     this.held = false;
-    await this.#database.query(
-      "select timestep.end_run_state_claim_v1($1, 'done')",
-      [this.token],
-      { repeatable: true },
-    );
+    await this.#database.query("select timestep.end_run_state_claim_v1($1, 'done')", [this.token], {
+      repeatable: true,
+    });
   }
 
   /** Renew the lease until the answer is called; call `onLoss` if the claim is lost before. */
