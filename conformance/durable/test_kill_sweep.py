@@ -25,7 +25,7 @@ from .world import PAIRS, World, success
 Json = dict[str, Any]
 AT_MOST_ONCE = {"mail", "refund"}
 IN_FLIGHT = 3  # a call, and two inside the nested agent beside it
-AT_A_TIME = 4
+AT_A_TIME = 6
 
 
 @dataclass(frozen=True)
