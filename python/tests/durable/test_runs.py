@@ -81,6 +81,18 @@ def test_what_a_tool_runs_and_cannot_be_recorded_ends_the_run(company: Company) 
     assert company.rows("select key from timestep.steps") == [("m::0",)]
 
 
+def test_an_approval_that_would_reach_two_calls_reaches_none(company: Company) -> None:
+    company.script(
+        says(call("research", "c1", input="?"), call("research", "c2", input="?")),
+        says(call("risky", "x1", n=1)),
+        says(call("risky", "x1", n=2)),
+    )
+    paused = company.run("run", workflow_id="w", approve=False)
+    assert paused["interruptions"] == ["x1", "x1"]
+    assert company.run("run", workflow_id="w")["error"] == "UserError"
+    assert company.effects() == []
+
+
 def test_a_call_whose_arguments_are_not_those_approved_is_not_made(company: Company) -> None:
     company.script(says(call("refund", "c1", n=1)), says("done"))
     company.run("run", workflow_id="w", approve=False)

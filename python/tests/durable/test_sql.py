@@ -151,6 +151,17 @@ def test_a_process_of_the_same_name_ends_the_lease_of_the_older(fleet: Fleet) ->
     assert not fleet.one("select timestep.keep_executor_alive_v1(%s, 30)", old)[0]
 
 
+def test_a_run_fails_after_a_hundred_takeovers_and_may_pause_more_often(fleet: Fleet) -> None:
+    new = fleet.executor()
+    for name, segment in [("paused often", 150), ("kills", 0)]:
+        fleet.run(name, owner=fleet.executor(lease=0.0))
+        fleet.one(
+            "update timestep.runs set status = 'running', segment = %s, epoch = 150"
+            " where run_id = %s", segment, name,
+        )  # fmt: skip
+    assert fleet.adopt(new) == [("paused often", 151, "running"), ("kills", 151, "failed")]
+
+
 def test_what_a_lost_owner_writes_is_not_written(fleet: Fleet) -> None:
     old, new = fleet.executor(lease=0.0), fleet.executor()
     fleet.run(owner=old)

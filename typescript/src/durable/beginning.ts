@@ -1,6 +1,11 @@
 /** Where an execution of a run begins: its input, a saved state, or what the journal tells. */
 
-import type { AgentInputItem, RunConfig, Session as SessionProtocol } from '@openai/agents';
+import {
+  type AgentInputItem,
+  type RunConfig,
+  type Session as SessionProtocol,
+  UserError,
+} from '@openai/agents';
 import { ApprovalConflictError } from '../errors.ts';
 import { type PendingApproval, pendingApprovals } from '../runState/approvals.ts';
 import { fromWireItems, type WireItem } from '../runState/items.ts';
@@ -121,7 +126,9 @@ async function decide(execution: Execution, state: AnyRunState, run: RunRow): Pr
     { repeatable: true },
   );
   const items = state.getInterruptions();
-  for (const [i, known] of pendingApprovals(state).entries()) {
+  const approvals = pendingApprovals(state);
+  refuseSharedIds(approvals);
+  for (const [i, known] of approvals.entries()) {
     const [item, row] = [items[i], rows[i]];
     if (!item || !row) continue;
     const decided = await told(execution, row, known);
@@ -137,6 +144,20 @@ async function decide(execution: Execution, state: AnyRunState, run: RunRow): Pr
       );
     }
   }
+}
+
+/**
+ * Refuses to resume where two nested runs wait under one id: an approval of one call would be the
+ * other's too.
+ */
+function refuseSharedIds(approvals: readonly PendingApproval[]): void {
+  const ids = approvals.map(({ callId }) => callId).filter((id) => id !== null);
+  const shared = ids.find((id, i) => ids.indexOf(id) < i);
+  if (shared === undefined) return;
+  throw new UserError(
+    `Several calls wait under one id, ${shared}, so that approving one would approve the others. ` +
+      'Cancel the run, and start anew with a model that gives every call an id of its own.',
+  );
 }
 
 /** The decision, with what the model is told of a call of unknown outcome that is not repeated. */

@@ -222,3 +222,15 @@ test('a recorded call of an MCP server is not made again', async () => {
   expect(answer.output).toBe('done');
   expect(company.it.effects('end').map(([, , , n]) => n)).toEqual([1, 2, 2]);
 });
+
+test('an approval that would reach two calls reaches none', async () => {
+  await company.it.script(
+    says(call('research', 'c1', { input: '?' }), call('research', 'c2', { input: '?' })),
+    says(call('risky', 'x1', { n: 1 })),
+    says(call('risky', 'x1', { n: 2 })),
+  );
+  const paused = await company.it.run('run', { workflow_id: 'w', approve: false });
+  expect(paused.interruptions).toEqual(['x1', 'x1']);
+  expect((await company.it.run('run', { workflow_id: 'w' })).error).toBe('UserError');
+  expect(company.it.effects()).toEqual([]);
+});

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from agents import RunConfig, RunState, TResponseInputItem
+from agents import RunConfig, RunState, TResponseInputItem, UserError
 
 from timestep import documents
 from timestep.durable.boundary import last_boundary
@@ -106,7 +106,9 @@ async def _decide(execution: "Execution", state: RunState[Any, Any], run: dict[s
         run["state_version"],
         repeatable=True,
     )
-    decided = zip(state.get_interruptions(), pending_approvals(state), rows, strict=True)
+    approvals = pending_approvals(state)
+    _refuse_shared_ids(approvals)
+    decided = zip(state.get_interruptions(), approvals, rows, strict=True)
     for item, known, row in list(decided):
         if row["reason"] == REASON and row["status"] in ("rejected", "expired"):
             # that it expired, or the SDK's words, would read as if the tool had never been called
@@ -121,6 +123,21 @@ async def _decide(execution: "Execution", state: RunState[Any, Any], run: dict[s
             state.reject(item, always_reject=row["always"], rejection_message=row["message"])
         else:
             raise _undecided(execution, known)
+
+
+def _refuse_shared_ids(approvals: list[PendingApproval]) -> None:
+    """Refuse to resume where two nested runs wait under one id.
+
+    An approval of one call would be the other's too.
+    """
+    ids = [approval.call_id for approval in approvals if approval.call_id is not None]
+    shared = next((each for each in ids if ids.count(each) > 1), None)
+    if shared is not None:
+        raise UserError(
+            f"Several calls wait under one id, {shared}, so that approving one would approve the"
+            " others. Cancel the run, and start anew with a model that gives every call an id of"
+            " its own."
+        )
 
 
 async def decisions_of(execution: "Execution") -> dict[str, Decision]:
