@@ -50,7 +50,8 @@ def watch(world: World, language: str) -> Undisturbed:
     story.tell()
     worker = world.hire(language)
     answer = success(worker.ask("run", **told(story, stream=False)))
-    moments = [*answer.pop("moments"), *(f"asked {script}" for script, _ in story.scripts())]
+    seen = dict.fromkeys(answer.pop("moments"))
+    moments = [*seen, *(f"asked {script}" for script, _ in story.scripts())]
     return Undisturbed(
         answer=answer,
         history=world.history(story.run),
@@ -107,55 +108,65 @@ def test_the_runs_of_both_languages_come_to_the_same(undisturbed: dict[str, Undi
     }
 
 
-@pytest.mark.parametrize(("first", "second"), PAIRS)
-def test_a_run_survives_a_kill_at_every_moment(
+@dataclass(frozen=True)
+class Sweep:
+    """Kills at moments, and looks at what other workers make of it."""
+
+    world: World
+    staff: dict[str, Driver]
+    undisturbed: dict[str, Undisturbed]
+    capsys: pytest.CaptureFixture[str]
+
+    def of(self, first: str, second: str, moments: list[str]) -> None:
+        """Kill a worker of the first language at each moment; one of the second finishes."""
+
+        def one(moment: str) -> "Counter[str] | str":
+            number = next(self.world.numbers)
+            case = Case(self.world, f"{first}.{second}.{number}", moment, stream=bool(number % 2))
+            try:
+                case.kill(first)
+                case.finish(self.staff[second])
+                return case.check(self.undisturbed[first])
+            except (AssertionError, TimeoutError) as error:
+                return f"{moment}: {error}"[:1000]
+
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            found = list(pool.map(one, moments))
+        failures = [each for each in found if isinstance(each, str)]
+        assert not failures, "\n".join([f"{len(failures)} of {len(moments)} moments:", *failures])
+        total = sum((each for each in found if not isinstance(each, str)), Counter[str]())
+        with self.capsys.disabled():
+            print(
+                f"\nsweep: {len(moments)} runs killed in {first}, finished in {second};"
+                f" {total['models again']} model calls and {total['tools again']} tool calls in"
+                f" flight made again, {total['unknown']} of unknown outcome"
+            )
+
+
+@pytest.fixture
+def sweep(
     world: World,
     staff: dict[str, Driver],
     undisturbed: dict[str, Undisturbed],
-    first: str,
-    second: str,
-) -> None:
+    capsys: pytest.CaptureFixture[str],
+) -> Sweep:
+    return Sweep(world, staff, undisturbed, capsys)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_a_run_survives_a_kill_at_every_moment(sweep: Sweep, first: str, second: str) -> None:
     """Each moment is one pair's; over the pairs every moment has its turn."""
-    moments = [moment for moment in undisturbed[first].moments if worth_a_kill(moment)]
+    moments = [moment for moment in sweep.undisturbed[first].moments if worth_a_kill(moment)]
     place = PAIRS.index((first, second))
-    sweep(world, staff, undisturbed, first, second, moments[place :: len(PAIRS)])
+    sweep.of(first, second, moments[place :: len(PAIRS)])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_a_run_survives_a_kill_at_every_moment_of_every_pair(
-    world: World,
-    staff: dict[str, Driver],
-    undisturbed: dict[str, Undisturbed],
-    first: str,
-    second: str,
+    sweep: Sweep, first: str, second: str
 ) -> None:
-    sweep(world, staff, undisturbed, first, second, undisturbed[first].moments)
-
-
-def sweep(
-    world: World,
-    staff: dict[str, Driver],
-    undisturbed: dict[str, Undisturbed],
-    first: str,
-    second: str,
-    moments: list[str],
-) -> None:
-    """Kill at each of the moments, and look at what the second worker makes of it."""
-
-    def one(place: int) -> str:
-        case = Case(world, f"{first}.{second}.{place}", moments[place], stream=bool(place % 2))
-        try:
-            case.kill(first)
-            case.finish(staff[second])
-            case.check(undisturbed[first])
-        except (AssertionError, TimeoutError) as error:
-            return f"{moments[place]}: {error}"[:1000]
-        return ""
-
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        failures = [failure for failure in pool.map(one, range(len(moments))) if failure]
-    assert not failures, "\n".join([f"{len(failures)} of {len(moments)} moments:", *failures])
+    sweep.of(first, second, sweep.undisturbed[first].moments)
 
 
 class Case:
@@ -190,8 +201,8 @@ class Case:
         self.answer = success(worker.ask("run", **told(self.story, stream=self.stream)))
         self.answer.pop("moments")
 
-    def check(self, undisturbed: Undisturbed) -> None:
-        """Compare what came of it with a run that nobody disturbed."""
+    def check(self, undisturbed: Undisturbed) -> "Counter[str]":
+        """Compare what came of it with a run that nobody disturbed; return figures."""
         steps = self.world.steps(self.story.run)
         self.unknown = {
             key.partition("/")[2] for key, step in steps.items() if step["status"] == "unknown"
@@ -200,7 +211,14 @@ class Case:
         self._check_history(undisturbed.history)
         self._check_model(undisturbed.questions)
         self._check_tools(undisturbed.tool_calls)
+        again = starts(self.world.tool_calls(self.story.run)) - undisturbed.tool_calls
+        figures = {
+            "models again": len(self.story.requests()) - len(undisturbed.questions),
+            "tools again": sum(again.values()),
+            "unknown": len(self.unknown),
+        }
         self.story.forget()
+        return Counter(figures)
 
     def _check_history(self, undisturbed: list[Json]) -> None:
         found = alike(self.world.history(self.story.run), self.unknown)
