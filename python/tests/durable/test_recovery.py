@@ -71,11 +71,8 @@ def test_a_run_that_is_not_disturbed(company: Company, undisturbed: dict) -> Non
     assert len(undisturbed["session"]) == 20
 
 
-@pytest.mark.parametrize(
-    "kill",
-    ["inside:1", "inside:2", "inside:4", "inside:8", "before:3", "after:9", "before:12",
-     "after:20", "before:25", "after:30", "before:34"],
-)  # fmt: skip
+# conformance/durable kills at every moment; here are some of each kind
+@pytest.mark.parametrize("kill", ["inside:2", "inside:8", "before:12", "after:20", "before:34"])
 def test_a_run_that_is_killed_is_finished_by_another_process(
     company: Company, undisturbed: dict, kill: str
 ) -> None:

@@ -32,7 +32,12 @@ export function startNode(
   args: string[],
   variables: Record<string, string>,
 ): Running {
-  return start(process.execPath, ['--throw-deprecation', program, ...args], variables);
+  // compiled modules are kept: that halves the time in which a process starts
+  const cache = join(REPOSITORY, 'node_modules/.cache/node');
+  return start(process.execPath, ['--throw-deprecation', program, ...args], {
+    NODE_COMPILE_CACHE: cache,
+    ...variables,
+  });
 }
 
 /** Starts a Python program in the development environment; warnings are errors. */
