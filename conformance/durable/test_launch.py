@@ -20,7 +20,9 @@ def test_ten_processes_launch_at_once(
         world.workers += workers
         with ThreadPoolExecutor(len(workers)) as pool:
             list(pool.map(world.launch, workers))
-        (row,) = world.rows("select count(*) as alive from timestep.executors")
-        assert row["alive"] == len(workers)
+        assert world.rows(
+            "select language, count(distinct instance) as processes from timestep.executors"
+            " where stopped_at is null group by language order by language"
+        ) == [{"language": language, "processes": 5} for language in ("python", "typescript")]
     finally:
         world.dismiss()

@@ -1,17 +1,14 @@
-"""Queues, schedules, limits and launches that processes of both languages share."""
+"""Queues, schedules and limits that processes of both languages share."""
 
 # pyright: reportMissingImports=false
 # What the tests of the Python package share is found by pytest alone.
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-from timestep.testing import ModelServer, Step
+from timestep.testing import Step
 
 from ..processes import Driver
 from .story import call, says
-from .world import LANGUAGES, PAIRS, Spares, World, success, until
+from .world import LANGUAGES, PAIRS, World, success, until
 
 COMPANY = "fleet"
 DONE = says("done")
@@ -130,32 +127,3 @@ def test_a_limit_that_one_language_sets_counts_in_every_process(
         assert at >= slot - 1, "a call was made before its time"
     for start in slots:
         assert sum(start <= slot < start + seconds * 1000 for slot in slots) <= 3
-
-
-def test_processes_of_both_languages_launch_at_once_on_an_empty_database(
-    empty_database_url: str, model_server: ModelServer, spares: Spares, tmp_path: Path
-) -> None:
-    journal = tmp_path / "journal"
-    journal.touch()
-    world = World(empty_database_url, model_server, journal, spares)
-    world.workers = [spares.take(language) for language in LANGUAGES * 5]
-    command: dict[str, Any] = {
-        "environment": {"PG_CONNECTION_URI": empty_database_url, "TIMESTEP_EMBEDDED": "off"},
-        "base_url": model_server.url,
-        "journal": str(journal),
-        "lease_seconds": 30.0,
-    }
-    try:
-        launching = [worker.send("launch", **command) for worker in world.workers]
-        for each in launching:
-            success(each.wait())
-        counted = world.rows(
-            "select language, count(distinct instance) as processes from timestep.executors"
-            " where stopped_at is null group by language order by language"
-        )
-        assert counted == [
-            {"language": "python", "processes": 5},
-            {"language": "typescript", "processes": 5},
-        ]
-    finally:
-        world.dismiss()
