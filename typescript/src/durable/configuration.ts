@@ -16,7 +16,7 @@ import { registerAgent } from './registry.ts';
 const JOURNAL_VERSION = 1;
 const LEASE_SECONDS = 30;
 export const DEFAULT_QUEUE = 'agents';
-const SUFFIXES = { python: 'py', typescript: 'ts' } as const;
+export const SUFFIXES = { python: 'py', typescript: 'ts' } as const;
 
 /** A language that executes durable runs. */
 export type Runtime = keyof typeof SUFFIXES;

@@ -4,12 +4,14 @@ import type { AgentInputItem } from '@openai/agents';
 import { ConfigurationError } from '../errors.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import type { Session } from '../session.ts';
-import { DEFAULT_QUEUE, type Runtime } from './configuration.ts';
+import { DEFAULT_QUEUE, type Runtime, SUFFIXES } from './configuration.ts';
 import { enqueue, enqueueOnce, enqueueOptions, registerQueue } from './dbosQueue.ts';
 import { launched } from './launch.ts';
 import type { Process } from './process.ts';
 import { RunHandle } from './resuming.ts';
 import { create, known, type Request, requested } from './runs.ts';
+
+const LAST_PRIORITY = 2 ** 31 - 1;
 
 /** What a run that somebody else executes takes. */
 export interface QueuedOptions {
@@ -65,9 +67,7 @@ export type QueuedRun = RunHandle;
  */
 export async function queueAgentWorkflow(given: QueueOptions): Promise<QueuedRun> {
   const { agent, priority, deduplicationId, queueName = DEFAULT_QUEUE } = given;
-  if (priority !== undefined && !(Number.isInteger(priority) && priority >= 1)) {
-    throw new ConfigurationError(`priority is ${priority}; expected a whole number from 1 on.`);
-  }
+  check(given);
   const request = requested({ ...given, queueName, language: given.runtime });
   const { runId, language } = request;
   const { process, systemDatabaseUrl } = await launched();
@@ -92,6 +92,15 @@ export async function queueAgentWorkflow(given: QueueOptions): Promise<QueuedRun
     repeatable: true,
   });
   return new RunHandle(runId);
+}
+
+function check({ priority = 1, runtime = 'typescript' }: QueueOptions): void {
+  if (!Number.isInteger(priority) || priority < 1 || priority > LAST_PRIORITY) {
+    throw new ConfigurationError(`priority is ${priority}; expected 1 to ${LAST_PRIORITY}.`);
+  }
+  if (!Object.hasOwn(SUFFIXES, runtime)) {
+    throw new ConfigurationError(`runtime is "${runtime}"; expected "python" or "typescript".`);
+  }
 }
 
 /** A run of this deduplication id is there already: the row made for a new one goes. */

@@ -89,10 +89,14 @@ test('a queued run survives the worker that took it', async () => {
   expect(others).not.toContain(first);
 });
 
-test('what cannot be queued is refused, and nothing is left of it', async () => {
+test.each([
+  [{ priorities: [0] }, /priority is 0/],
+  [{ priorities: [2 ** 31] }, /priority is 2147483648/],
+  [{ runtime: 'cobol' }, /runtime is "cobol"/],
+])('what cannot be queued is refused, and nothing is left of it: %o', async (options, message) => {
   await company.it.script();
-  const answer = await company.it.run('queue', { ids: ['a'], priorities: [0] });
-  expect(answer).toMatchObject({ error: 'ConfigurationError', message: /priority is 0/ });
+  const answer = await company.it.run('queue', { ids: ['a'], ...options });
+  expect(answer).toMatchObject({ error: 'ConfigurationError', message });
   expect(await company.it.rows('select run_id from timestep.runs')).toEqual([]);
 });
 
