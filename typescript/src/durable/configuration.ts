@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import process from 'node:process';
 import { inspect, isDeepStrictEqual } from 'node:util';
-import type { DBOSConfig } from '@dbos-inc/dbos-sdk';
 import type { ModelProvider, RunConfig, Runner } from '@openai/agents';
 import { setDBOSConnection } from '../database/dbos.ts';
 import { ConfigurationError } from '../errors.ts';
@@ -66,8 +65,11 @@ export interface DBOSOptions {
    * A tool that computes for longer than that without giving way is such a silence. Default: 30.
    */
   leaseSeconds?: number | undefined;
-  /** Further fields of DBOS's own configuration. Default: none. */
-  dbosOptions?: Partial<DBOSConfig> | undefined;
+  /**
+   * Further fields of DBOS's own `DBOSConfig`, whose types would ask every project for those of its
+   * database driver. Default: none.
+   */
+  dbosOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Everything that was configured. */
@@ -80,7 +82,7 @@ export class Configuration {
   readonly runner: Runner | undefined;
   readonly queues: Readonly<Record<string, QueueLimits>>;
   readonly leaseSeconds: number;
-  readonly dbosOptions: Partial<DBOSConfig>;
+  readonly dbosOptions: Readonly<Record<string, unknown>>;
 
   constructor(given: Given) {
     this.name = given.name ?? nameFromSettings();

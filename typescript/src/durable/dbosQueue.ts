@@ -4,15 +4,9 @@ import { DBOS, DBOSClient, type EnqueueWorkflowOptions } from '@dbos-inc/dbos-sd
 import { type Configuration, DEFAULT_QUEUE, type Runtime } from './configuration.ts';
 import { dbosLogger } from './dbosLogger.ts';
 import { outside } from './outside.ts';
+import type { RunArgument } from './runArgument.ts';
 
 const POLLING_SECONDS = 0.2;
-
-/** The argument of the workflow that executes a run. */
-export interface RunArgument {
-  run_id: string;
-  segment: number;
-  epoch?: number;
-}
 
 /** Makes a queue known to DBOS, with its limits. */
 export async function registerQueue(

@@ -13,12 +13,12 @@ import { runnerFor } from '../runner.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import { Session } from '../session.ts';
 import { type CallDecision, sdkInput, segmentStart } from './beginning.ts';
-import type { RunArgument } from './dbosQueue.ts';
 import { Journal } from './journal.ts';
 import { type Live, liveRuns, type SDKResult } from './live.ts';
 import { Frame, within } from './loop.ts';
 import { currentProcess, type Process } from './process.ts';
 import { registeredAgent } from './registry.ts';
+import type { RunArgument } from './runArgument.ts';
 import { finish, pause } from './stopping.ts';
 
 export { isWaitedFor, type Live } from './live.ts';
