@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 from agents import Agent
-from timestep.durable.queue import QueuedOptions
 from timestep.durable.registry import check_agent
-from timestep.durable.request import check_options, requested
+from timestep.durable.request import QueuedOptions, check_options, requested
 from timestep.errors import ConfigurationError, NotDurableError
 
 

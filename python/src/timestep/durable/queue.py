@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any, Literal, TypedDict, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 from agents import Agent, TResponseInputItem
 from dbos import DBOS, EnqueueOptions
@@ -15,7 +15,13 @@ from timestep.durable.launch import launched
 from timestep.durable.process import Process
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.registry import check_agent
-from timestep.durable.request import DurableOptions, Request, check_options, requested
+from timestep.durable.request import (
+    DurableOptions,
+    QueuedOptions,
+    Request,
+    check_options,
+    requested,
+)
 from timestep.durable.result import WorkflowResult
 from timestep.durable.resuming import RunHandle
 from timestep.durable.runs import create, known
@@ -25,25 +31,6 @@ from timestep.session import Session
 logger = logging.getLogger("timestep")
 
 _LAST_PRIORITY = 2**31 - 1
-
-
-class QueuedOptions(TypedDict, total=False):
-    """What a run that waits in a queue takes beside its input.
-
-    Attributes:
-        context: For the tools: a mapping that JSON can hold.
-        max_turns: As for `Runner.run`.
-        previous_response_id: As for `Runner.run`.
-        conversation_id: As for `Runner.run`.
-        approval_seconds: After how many seconds a decision that nobody took is a rejection
-            (never).
-    """
-
-    context: dict[str, Any] | None
-    max_turns: int | None
-    previous_response_id: str | None
-    conversation_id: str | None
-    approval_seconds: float | None
 
 
 class QueuedRun:

@@ -18,16 +18,12 @@ _DEFAULT_MAX_TURNS = 10
 _LONGEST_ID = 500
 
 
-class DurableOptions(TypedDict, total=False):
-    """What a durable run takes beside its input.
+class QueuedOptions(TypedDict, total=False):
+    """What a run that any process may execute takes beside its input.
 
     Attributes:
         context: For the tools: a mapping that JSON can hold, kept for later executions.
         max_turns: As for `Runner.run`.
-        hooks: As for `Runner.run`; a later execution in another process uses those given to
-            `configure_dbos`.
-        run_config: The same.
-        error_handlers: As for `Runner.run`.
         previous_response_id: As for `Runner.run`.
         conversation_id: As for `Runner.run`.
         approval_seconds: After how many seconds a decision that nobody took is a rejection
@@ -36,12 +32,24 @@ class DurableOptions(TypedDict, total=False):
 
     context: dict[str, Any] | None
     max_turns: int | None
-    hooks: RunHooks[Any] | None
-    run_config: RunConfig | dict[str, Any] | None
-    error_handlers: Any
     previous_response_id: str | None
     conversation_id: str | None
     approval_seconds: float | None
+
+
+class DurableOptions(QueuedOptions, total=False):
+    """What a durable run of this process takes besides.
+
+    Attributes:
+        hooks: As for `Runner.run`; a later execution in another process uses those given to
+            `configure_dbos`.
+        run_config: The same.
+        error_handlers: As for `Runner.run`.
+    """
+
+    hooks: RunHooks[Any] | None
+    run_config: RunConfig | dict[str, Any] | None
+    error_handlers: Any
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,10 +23,9 @@ from timestep.durable.dbos_queue import enqueue_options, register_queue
 from timestep.durable.in_thread import in_thread
 from timestep.durable.launch import launched
 from timestep.durable.process import Process, current_process
-from timestep.durable.queue import QueuedOptions
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.registry import check_agent, describe_agents, register_agent
-from timestep.durable.request import DurableOptions, check_options, requested
+from timestep.durable.request import DurableOptions, QueuedOptions, check_options, requested
 from timestep.durable.runs import CREATE, becomes
 from timestep.errors import ConfigurationError
 from timestep.session import Session
