@@ -215,3 +215,12 @@ def _ready(answers: IO[str]) -> Json:
     line = answers.readline()
     assert line, "the driver ended before it was ready"
     return json.loads(line)
+
+
+def output_of(command: list[str], environment: dict[str, str]) -> str:
+    """Return what a program says until it ends well."""
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

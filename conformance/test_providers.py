@@ -2,13 +2,14 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from timestep.testing import ModelServer, Step
 from timestep.testing.node import node_command
+
+from .processes import output_of
 
 HERE = Path(__file__).parent / "providers"
 COMMANDS = {
@@ -48,7 +49,9 @@ def test_a_run_that_changes_both_shows_each_provider_its_own(
             "OLLAMA_API_KEY": "cloud-key",
         }
         said = [
-            _run(language, "resume" if at else "begin", script, model, environment)
+            output_of(
+                [*COMMANDS[language], "resume" if at else "begin", script, model], environment
+            )
             for at, (language, model) in enumerate(zip(languages, models, strict=True))
         ]
         requests = [each for each in server.requests(script) if "/responses" in each["path"]]
@@ -68,16 +71,3 @@ def test_a_run_that_changes_both_shows_each_provider_its_own(
         assert [name in request["headers"] for name in OPENAI_ONLY] == [not to_ollama] * 3
         assert (server.api_key(script) in sent) is not to_ollama
         assert "cloud-key" not in sent
-
-
-def _run(language: str, step: str, session: str, model: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [*COMMANDS[language], step, session, model],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()

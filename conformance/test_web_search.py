@@ -2,13 +2,14 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from timestep.testing import ModelServer
 from timestep.testing.node import node_command
+
+from .processes import output_of
 
 HERE = Path(__file__).parent / "web_search"
 COMMANDS = {
@@ -47,9 +48,9 @@ def test_a_search_that_waits_in_one_language_runs_in_the_other(
             "FIRECRAWL_API_URL": server.firecrawl_url,
             "FIRECRAWL_API_KEY": server.api_key(script),
         }
-        assert _run(writer, "pause", script, environment) == "1"
+        assert output_of([*COMMANDS[writer], "pause", script], environment) == "1"
         assert not any("/search" in entry["path"] for entry in server.requests(script))
-        assert _run(reader, "resume", script, environment) == "At noon."
+        assert output_of([*COMMANDS[reader], "resume", script], environment) == "At noon."
         _, search, answered = server.requests(script)
     asked = json.loads(search["body"])
     assert (asked["query"], asked["limit"], asked["includeDomains"]) == (
@@ -59,16 +60,3 @@ def test_a_search_that_waits_in_one_language_runs_in_the_other(
     )
     output = json.loads(answered["body"])["input"][-1]["output"]
     assert "High at noon." in output
-
-
-def _run(language: str, step: str, session_id: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [*COMMANDS[language], step, session_id],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
