@@ -101,9 +101,17 @@ def test_what_cannot_be_decided_is_refused_in_words(
     assert "rejected by ada already" in refused(capsys, "approvals", "approve", chosen)
     assert "no run 'x'" in refused(capsys, "runs", "show", "x")
     assert "no run 'x'" in refused(capsys, "runs", "cancel", "x")
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "many", "1.5", "9" * 30])
+@pytest.mark.parametrize("command", ["runs", "approvals"])
+def test_a_limit_that_is_none_is_refused(
+    capsys: pytest.CaptureFixture[str], command: str, limit: str
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["runs", "list", "--limit", "0"])
-    assert "0 is less than 1" in capsys.readouterr().err
+        main([command, "list", "--limit", limit])
+    said = capsys.readouterr().err
+    assert f"argument --limit: it is '{limit}'; expected a whole number from 1 on" in said
 
 
 def test_a_run_is_cancelled_on_the_command_line(

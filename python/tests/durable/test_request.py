@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from agents import Agent
+from timestep import list_approvals, list_runs
 from timestep.durable.registry import check_agent
 from timestep.durable.request import QueuedOptions, check_options, requested
 from timestep.errors import ConfigurationError, NotDurableError
@@ -52,3 +53,12 @@ def test_what_is_asked_for_is_kept_as_text() -> None:
     assert (made.run_id, made.options) == ("w", '{"max_turns":10}')
     assert made.input == '[{"role":"user","content":"\\u00e9"}]'
     assert ask().run_id != ask().run_id
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("limit", [-1, 1.5, "5", None, True, 2**63])
+async def test_a_limit_that_is_none(limit: Any) -> None:
+    for ask_for in (list_runs, list_approvals):
+        with pytest.raises(ConfigurationError) as raised:
+            await ask_for(limit=limit)
+        assert str(raised.value) == f"limit is {limit!r}; expected a whole number, 0 or more."

@@ -3,6 +3,7 @@
 import { type Database, openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ApprovalConflictError, ConfigurationError, StateConflictError } from '../errors.ts';
+import { checkLimit } from './reading.ts';
 import { APPROVAL_COLUMNS, type ApprovalRecord, record } from './records.ts';
 
 /** As the owner of a run: no executor, so that any reaper that has the agent takes it over. */
@@ -33,6 +34,7 @@ export interface Decision {
  *   `pending`.
  * @param options.runId Only those of this run. Default: of all.
  * @param options.limit At most so many. Default: 100.
+ * @throws ConfigurationError when the limit is no whole number, or negative.
  */
 export async function listApprovals({
   status = 'pending',
@@ -43,6 +45,7 @@ export async function listApprovals({
   runId?: string | undefined;
   limit?: number | undefined;
 } = {}): Promise<ApprovalRecord[]> {
+  checkLimit(limit);
   await using database = await openDatabase();
   const rows = await database.query(
     `select ${APPROVAL_COLUMNS} from timestep.approvals where run_id is not null

@@ -1,6 +1,8 @@
 /** Looking at durable runs and their steps; nothing is launched for it. */
 
+import { inspect } from 'node:util';
 import { openDatabase } from '../database/index.ts';
+import { ConfigurationError } from '../errors.ts';
 import { RUN_COLUMNS, type RunRecord, record, STEP_COLUMNS, type StepRecord } from './records.ts';
 
 /** How a run stands; undefined when there is none. */
@@ -26,13 +28,18 @@ export interface RunFilter {
   limit?: number | undefined;
 }
 
-/** Runs, newest first. */
+/**
+ * Runs, newest first.
+ *
+ * @throws ConfigurationError when the limit is no whole number, or negative.
+ */
 export async function listRuns({
   status,
   agent,
   sessionId,
   limit = 100,
 }: RunFilter = {}): Promise<RunRecord[]> {
+  checkLimit(limit);
   await using database = await openDatabase();
   const rows = await database.query(
     `select ${RUN_COLUMNS} from timestep.runs
@@ -55,4 +62,10 @@ export async function listRunSteps(runId: string): Promise<StepRecord[]> {
     { repeatable: true },
   );
   return rows.map((row) => record<StepRecord>(row));
+}
+
+/** @throws ConfigurationError when a list cannot be limited to so many rows. */
+export function checkLimit(limit: unknown): void {
+  if (Number.isSafeInteger(limit) && (limit as number) >= 0) return;
+  throw new ConfigurationError(`limit is ${inspect(limit)}; expected a whole number, 0 or more.`);
 }

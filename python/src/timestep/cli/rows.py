@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -77,9 +78,9 @@ def shortened(row: Row) -> Row:
 
 def positive(text: str) -> int:
     """Return a number of 1 or more, for argparse."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
+    if re.fullmatch("[0-9]{1,18}", text) and (number := int(text)) > 0:
+        return number
+    raise argparse.ArgumentTypeError(f"it is {text!r}; expected a whole number from 1 on")
 
 
 def plain(row: "DataclassInstance") -> dict[str, Any]:

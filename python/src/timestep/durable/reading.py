@@ -12,7 +12,9 @@ from timestep.durable.records import (
     columns,
     record,
 )
+from timestep.errors import ConfigurationError
 
+_MOST = 2**63 - 1  # a bigint of PostgreSQL
 _RUN = columns(RunRecord)
 _STEP = columns(StepRecord, instead={"output": "body"})
 APPROVAL = columns(ApprovalRecord, instead={"approval_id": "approval_id::text"})
@@ -43,7 +45,11 @@ async def list_runs(
         agent: Only of the agent of this name (None: of any).
         session_id: Only of this session (None: of any).
         limit: At most so many (100).
+
+    Raises:
+        ConfigurationError: The limit is no whole number, or negative.
     """
+    _check_limit(limit)
     rows = await (await open_database()).fetch(
         f"select {_RUN} from timestep.runs where status = coalesce(%s, status)"  # noqa: S608 - our own names
         " and agent = coalesce(%s, agent) and (%s::text is null or session_id = %s)"
@@ -87,7 +93,11 @@ async def list_approvals(
         status: "pending", "approved", "rejected" or "expired" (None: any) ("pending").
         run_id: Only those of this run (None: of all).
         limit: At most so many (100).
+
+    Raises:
+        ConfigurationError: The limit is no whole number, or negative.
     """
+    _check_limit(limit)
     rows = await (await open_database()).fetch(
         f"select {APPROVAL} from timestep.approvals where run_id is not null"  # noqa: S608 - our own names
         " and status <> 'superseded' and status = coalesce(%s, status)"
@@ -107,3 +117,9 @@ async def list_schedules() -> list[ScheduleRecord]:
         repeatable=True,
     )
     return [record(ScheduleRecord, row) for row in rows]
+
+
+def _check_limit(limit: object) -> None:
+    if isinstance(limit, int) and not isinstance(limit, bool) and 0 <= limit <= _MOST:
+        return
+    raise ConfigurationError(f"limit is {limit!r}; expected a whole number, 0 or more.")
