@@ -13,6 +13,7 @@ import type { AgentInputItem, Session as SessionProtocol } from '@openai/agents'
 import { type Database, openDatabase } from './database/index.ts';
 import { columnText, dump } from './documents.ts';
 import { ConfigurationError, StateConflictError } from './errors.ts';
+import { checkOptions, type Names } from './options.ts';
 import {
   type CallNames,
   callNames,
@@ -35,12 +36,15 @@ export interface SessionOptions {
   connectionString?: string | undefined;
 }
 
+const NAMES: Names<SessionOptions> = { sessionId: true, connectionString: true };
+
 /**
  * A conversation in PostgreSQL that Python and TypeScript both read and write.
  *
  * It follows the session protocol of the Agents SDK and goes wherever that is taken.
  *
  * @throws ConfigurationError when the session id is empty.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export class Session implements SessionProtocol {
   /**
@@ -54,7 +58,9 @@ export class Session implements SessionProtocol {
   #wasUsed = false;
   #database: Promise<Database> | undefined;
 
-  constructor({ sessionId, connectionString }: SessionOptions = {}) {
+  constructor(options: SessionOptions = {}) {
+    checkOptions(options, NAMES);
+    const { sessionId, connectionString } = options;
     if (sessionId !== undefined && !sessionId.trim()) {
       throw new ConfigurationError(
         'The session id is empty: give a text, or leave it out for a new session.',

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from agents import Agent
-from timestep import list_approvals, list_runs
+from timestep import configure_dbos, decide_approval, list_approvals, list_runs
 from timestep.durable.registry import check_agent
 from timestep.durable.request import QueuedOptions, check_options, requested
 from timestep.errors import ConfigurationError, NotDurableError
@@ -46,6 +46,22 @@ def test_other_values() -> None:
 def test_an_option_that_is_misspelled() -> None:
     with pytest.raises(TypeError, match="no option 'maxturns'; there are context, max_turns"):
         check_options({"maxturns": 3}, QueuedOptions)
+
+
+def test_a_setting_that_is_misspelled() -> None:
+    with pytest.raises(
+        TypeError, match=r"'lease'; there are agents, name, .*lease_seconds, .* and"
+    ):
+        configure_dbos(lease=3)
+    with pytest.raises(TypeError, match="no option 'workers'; there are concurrency, worker"):
+        configure_dbos(queues={"agents": {"workers": 3}})  # type: ignore[typeddict-unknown-key]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("approve", ["no", None, 0])
+async def test_a_decision_that_is_none(approve: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"approve is {approve!r}; expected True or"):
+        await decide_approval("11111111-1111-4111-8111-111111111111", approve=approve)
 
 
 def test_what_is_asked_for_is_kept_as_text() -> None:

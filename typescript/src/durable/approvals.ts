@@ -1,8 +1,10 @@
 /** Decisions on the calls that durable runs wait for. */
 
+import { inspect } from 'node:util';
 import { type Database, openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ApprovalConflictError, ConfigurationError, StateConflictError } from '../errors.ts';
+import { checkOptions, type Names } from '../options.ts';
 import { checkLimit } from './reading.ts';
 import { APPROVAL_COLUMNS, type ApprovalRecord, record } from './records.ts';
 
@@ -27,6 +29,22 @@ export interface Decision {
   decidedBy?: string | undefined;
 }
 
+const DECISION_NAMES: Names<Decision> = {
+  approve: true,
+  message: true,
+  arguments: true,
+  always: true,
+  decidedBy: true,
+};
+
+interface ApprovalFilter {
+  status?: ApprovalRecord['status'] | null | undefined;
+  runId?: string | undefined;
+  limit?: number | undefined;
+}
+
+const FILTER_NAMES: Names<ApprovalFilter> = { status: true, runId: true, limit: true };
+
 /**
  * The calls of durable runs that wait for a decision, oldest first.
  *
@@ -35,16 +53,11 @@ export interface Decision {
  * @param options.runId Only those of this run. Default: of all.
  * @param options.limit At most so many. Default: 100.
  * @throws ConfigurationError when the limit is no whole number, or negative.
+ * @throws TypeError when there is no option of a name that was given.
  */
-export async function listApprovals({
-  status = 'pending',
-  runId,
-  limit = 100,
-}: {
-  status?: ApprovalRecord['status'] | null;
-  runId?: string | undefined;
-  limit?: number | undefined;
-} = {}): Promise<ApprovalRecord[]> {
+export async function listApprovals(filter: ApprovalFilter = {}): Promise<ApprovalRecord[]> {
+  checkOptions(filter, FILTER_NAMES);
+  const { status = 'pending', runId, limit = 100 } = filter;
   checkLimit(limit);
   await using database = await openDatabase();
   const rows = await database.query(
@@ -70,12 +83,17 @@ interface Decided {
  *
  * @param approvalId From `listApprovals`.
  * @throws ApprovalConflictError when it was decided otherwise before, or has expired.
- * @throws ConfigurationError when there is no such approval, or the arguments are no JSON object.
+ * @throws ConfigurationError when there is no such approval, `approve` is neither true nor false, or
+ *   the arguments are no JSON object.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export async function decideApproval(
   approvalId: string,
-  { approve, message, arguments: given, always = false, decidedBy }: Decision,
+  decision: Decision,
 ): Promise<ApprovalRecord> {
+  checkOptions(decision, DECISION_NAMES);
+  const { approve, message, arguments: given, always = false, decidedBy } = decision;
+  checkApprove(approve);
   const edited = given === undefined ? null : editedArguments(given, approve);
   checkUuid(approvalId);
   await using database = await openDatabase();
@@ -162,6 +180,12 @@ function editedArguments(given: string | Record<string, unknown>, approve: boole
     throw new ConfigurationError('arguments are no JSON object, which a tool is called with.');
   }
   return columnText(text) as string;
+}
+
+/** Anything else might be read as the opposite of what was meant. */
+function checkApprove(approve: unknown): void {
+  if (typeof approve === 'boolean') return;
+  throw new ConfigurationError(`approve is ${inspect(approve)}; expected true or false.`);
 }
 
 function checkUuid(approvalId: string): void {

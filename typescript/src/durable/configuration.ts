@@ -7,6 +7,7 @@ import { inspect, isDeepStrictEqual } from 'node:util';
 import type { ModelProvider, RunConfig, Runner } from '@openai/agents';
 import { setDBOSConnection } from '../database/dbos.ts';
 import { ConfigurationError } from '../errors.ts';
+import { checkOptions, type Names } from '../options.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import { text } from '../settings.ts';
 import { registerAgent } from './registry.ts';
@@ -29,6 +30,12 @@ export interface QueueLimits {
   /** How often a process looks for work. Default: 0.2. */
   pollingSeconds?: number;
 }
+
+const LIMIT_NAMES: Names<QueueLimits> = {
+  concurrency: true,
+  workerConcurrency: true,
+  pollingSeconds: true,
+};
 
 /** What {@link configureDBOS} takes. */
 export interface DBOSOptions {
@@ -71,6 +78,19 @@ export interface DBOSOptions {
    */
   dbosOptions?: Readonly<Record<string, unknown>> | undefined;
 }
+
+const NAMES: Names<DBOSOptions> = {
+  name: true,
+  systemDatabaseUrl: true,
+  agents: true,
+  executorId: true,
+  modelProvider: true,
+  runConfig: true,
+  runner: true,
+  queues: true,
+  leaseSeconds: true,
+  dbosOptions: true,
+};
 
 /** Everything that was configured. */
 export class Configuration {
@@ -131,8 +151,11 @@ let current: Configuration | undefined;
  * Connects to nothing. Called again it may add agents, and say the same, but nothing else.
  *
  * @throws ConfigurationError when a value cannot be used, or contradicts an earlier call.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export function configureDBOS({ agents = [], ...given }: DBOSOptions = {}): void {
+  checkOptions<DBOSOptions>(given, NAMES);
+  for (const limits of Object.values(given.queues ?? {})) checkOptions(limits, LIMIT_NAMES);
   for (const agent of agents) registerAgent(agent);
   if (given.name !== undefined) checkName(given.name, 'name');
   if (given.leaseSeconds !== undefined) checkLease(given.leaseSeconds);

@@ -3,6 +3,7 @@
 import { type Database, openDatabase } from '../database/index.ts';
 import { columnText } from '../documents.ts';
 import { ConfigurationError } from '../errors.ts';
+import { checkOptions } from '../options.ts';
 import { configuration } from './configuration.ts';
 import { withClient } from './dbosQueue.ts';
 import { currentProcess } from './process.ts';
@@ -15,11 +16,14 @@ import { currentProcess } from './process.ts';
  * @param options.reason Why, for `getRun`. Default: `cancelled by its user`.
  * @returns True if this call ended the run, false if it had ended before.
  * @throws ConfigurationError when there is no such run.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export async function cancelRun(
   runId: string,
-  { reason = 'cancelled by its user' }: { reason?: string | undefined } = {},
+  options: { reason?: string | undefined } = {},
 ): Promise<boolean> {
+  checkOptions(options, { reason: true });
+  const { reason = 'cancelled by its user' } = options;
   await using database = await openDatabase();
   const [row] = await database.query<{ before: string | null }>(
     'select timestep.cancel_run_v1($1, $2) as before',

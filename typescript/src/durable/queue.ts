@@ -2,6 +2,7 @@
 
 import type { AgentInputItem } from '@openai/agents';
 import { ConfigurationError } from '../errors.ts';
+import { checkOptions, type Names } from '../options.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import type { Session } from '../session.ts';
 import { DEFAULT_QUEUE, type Runtime, SUFFIXES } from './configuration.ts';
@@ -35,6 +36,18 @@ export interface QueuedOptions {
   approvalSeconds?: number | undefined;
 }
 
+export const QUEUED_NAMES: Names<QueuedOptions> = {
+  agent: true,
+  inputItems: true,
+  session: true,
+  queueName: true,
+  context: true,
+  maxTurns: true,
+  previousResponseId: true,
+  conversationId: true,
+  approvalSeconds: true,
+};
+
 /** What {@link queueAgentWorkflow} takes. */
 export interface QueueOptions extends QueuedOptions {
   /** The name of the run: the same one is the same run. Default: a new random one. */
@@ -54,6 +67,15 @@ export interface QueueOptions extends QueuedOptions {
   timeoutSeconds?: number | undefined;
 }
 
+const NAMES: Names<QueueOptions> = {
+  ...QUEUED_NAMES,
+  workflowId: true,
+  priority: true,
+  deduplicationId: true,
+  runtime: true,
+  timeoutSeconds: true,
+};
+
 /** A run that was put in a queue. */
 export type QueuedRun = RunHandle;
 
@@ -64,6 +86,7 @@ export type QueuedRun = RunHandle;
  * @throws NotDurableError when something about the run cannot be recorded or kept.
  * @throws ConfigurationError when a run of this id has another input, agent or session, or a value
  *   cannot be used.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export async function queueAgentWorkflow(given: QueueOptions): Promise<QueuedRun> {
   const { agent, priority, deduplicationId, queueName = DEFAULT_QUEUE } = given;
@@ -94,7 +117,9 @@ export async function queueAgentWorkflow(given: QueueOptions): Promise<QueuedRun
   return new RunHandle(runId);
 }
 
-function check({ priority = 1, runtime = 'typescript' }: QueueOptions): void {
+function check(given: QueueOptions): void {
+  checkOptions(given, NAMES);
+  const { priority = 1, runtime = 'typescript' } = given;
   if (!Number.isInteger(priority) || priority < 1 || priority > LAST_PRIORITY) {
     throw new ConfigurationError(`priority is ${priority}; expected 1 to ${LAST_PRIORITY}.`);
   }

@@ -12,6 +12,7 @@ import type { ModelRequest } from '@openai/agents';
 import { openDatabase } from '../database/index.ts';
 import { columnText } from '../documents.ts';
 import { ConfigurationError } from '../errors.ts';
+import { checkOptions, type Names } from '../options.ts';
 import { currentProcess, type Process } from './process.ts';
 
 const REREAD_MS = 10_000;
@@ -26,17 +27,22 @@ export interface ModelRateLimitOptions {
   perSeconds?: number | undefined;
 }
 
+const NAMES: Names<ModelRateLimitOptions> = { requests: true, tokens: true, perSeconds: true };
+
 /**
  * How many model calls and tokens are allowed in a period, in any window of that length.
  *
  * @throws ConfigurationError when it limits nothing or everything.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export class ModelRateLimit {
   readonly requests: number | undefined;
   readonly tokens: number | undefined;
   readonly perSeconds: number;
 
-  constructor({ requests, tokens, perSeconds = 60 }: ModelRateLimitOptions) {
+  constructor(given: ModelRateLimitOptions) {
+    checkOptions(given, NAMES);
+    const { requests, tokens, perSeconds = 60 } = given;
     if (requests === undefined && tokens === undefined) {
       throw new ConfigurationError('A ModelRateLimit needs requests, tokens, or both.');
     }

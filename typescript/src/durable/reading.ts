@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import { openDatabase } from '../database/index.ts';
 import { ConfigurationError } from '../errors.ts';
+import { checkOptions, type Names } from '../options.ts';
 import { RUN_COLUMNS, type RunRecord, record, STEP_COLUMNS, type StepRecord } from './records.ts';
 
 /** How a run stands; undefined when there is none. */
@@ -28,17 +29,17 @@ export interface RunFilter {
   limit?: number | undefined;
 }
 
+const NAMES: Names<RunFilter> = { status: true, agent: true, sessionId: true, limit: true };
+
 /**
  * Runs, newest first.
  *
  * @throws ConfigurationError when the limit is no whole number, or negative.
+ * @throws TypeError when there is no option of a name that was given.
  */
-export async function listRuns({
-  status,
-  agent,
-  sessionId,
-  limit = 100,
-}: RunFilter = {}): Promise<RunRecord[]> {
+export async function listRuns(filter: RunFilter = {}): Promise<RunRecord[]> {
+  checkOptions(filter, NAMES);
+  const { status, agent, sessionId, limit = 100 } = filter;
   checkLimit(limit);
   await using database = await openDatabase();
   const rows = await database.query(

@@ -14,6 +14,7 @@ import {
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError, NotDurableError } from '../errors.ts';
 import { info } from '../logger.ts';
+import { checkOptions, type Names } from '../options.ts';
 import { defaultResultProcessor, type RunOptions } from '../runner.ts';
 import { inputItems as itemsFrom, toWireItems } from '../runState/items.ts';
 import type { AnyAgent, AnyRunState } from '../runState/native.ts';
@@ -33,6 +34,9 @@ import { resumeState } from './resuming.ts';
 import { calling } from './sql.ts';
 
 const CREATE = calling('create_run_v1', 11);
+// a run that is there is not claimed: it may be executed already
+const CREATE_CLAIMED = `select c.created, c.conflict, k.* from (${CREATE}) c cross join lateral
+  timestep.claim_run_v1(case when c.created then $1 end, $5, 'typescript', 0, null, $1) k`;
 const DEFAULT_MAX_TURNS = 10;
 const LONGEST_ID = 500; // characters of a workflowId
 
@@ -59,6 +63,17 @@ export interface DurableOptions {
   approvalSeconds?: number | undefined;
 }
 
+const DURABLE_NAMES: Names<DurableOptions> = {
+  context: true,
+  maxTurns: true,
+  runConfig: true,
+  runner: true,
+  errorHandlers: true,
+  previousResponseId: true,
+  conversationId: true,
+  approvalSeconds: true,
+};
+
 /** What {@link runAgentWorkflow} takes. */
 export interface WorkflowOptions extends DurableOptions {
   /** The agent to start with. */
@@ -82,6 +97,18 @@ export interface WorkflowOptions extends DurableOptions {
   workflowId?: string | undefined;
 }
 
+const NAMES: Names<WorkflowOptions> = {
+  agent: true,
+  inputItems: true,
+  session: true,
+  stream: true,
+  resultProcessor: true,
+  modelProvider: true,
+  timeoutSeconds: true,
+  workflowId: true,
+  ...DURABLE_NAMES,
+};
+
 /**
  * Run the agent so that the run outlives this process, and return what it comes to.
  *
@@ -90,6 +117,7 @@ export interface WorkflowOptions extends DurableOptions {
  *
  * @throws NotDurableError when something about the run cannot be recorded; it was not started.
  * @throws ConfigurationError when a run of this id has another input, agent or session.
+ * @throws TypeError when there is no option of a name that was given.
  * @throws TimestepError when the run failed in another process, or before.
  * @throws What ended the run in this process, unchanged.
  */
@@ -118,11 +146,14 @@ export async function runAgentWorkflow(
   options?: DurableOptions,
 ): Promise<WorkflowResult> {
   if (!(first instanceof Agent)) return await runGiven(first as WorkflowOptions);
+  checkOptions(options ?? {}, DURABLE_NAMES);
   const own = { inputItems, session, stream, resultProcessor, modelProvider };
   return await runGiven({ ...options, agent: first, ...own, timeoutSeconds, workflowId });
 }
 
 async function runGiven({ inputItems, ...given }: WorkflowOptions): Promise<WorkflowResult> {
+  checkAgent(given.agent);
+  checkOptions(given, NAMES);
   const live = liveOf(given);
   if (inputItems instanceof RunState) {
     refuse(given);
@@ -131,7 +162,7 @@ async function runGiven({ inputItems, ...given }: WorkflowOptions): Promise<Work
   const request = requested({ ...given, inputItems });
   const { process } = await launched();
   await known(process, given.agent);
-  if (await create(process, request, { owner: process.instance })) {
+  if (await make(process, request, live)) {
     await start(request.runId, live, { segment: 0 });
   }
   return await outcome(process, request.runId, live);
@@ -258,6 +289,11 @@ export async function known({ database }: Process, agent: AnyAgent): Promise<voi
   await describeAgents(database, agent);
 }
 
+interface Made {
+  created: boolean;
+  conflict: string | null;
+}
+
 /**
  * Makes the run; false if it is there.
  *
@@ -268,23 +304,51 @@ export async function create(
   request: Request,
   { owner }: { owner: string | null },
 ): Promise<boolean> {
-  const [row] = await process.database.query<{ created: boolean; conflict: string | null }>(
-    CREATE,
-    [
-      request.runId,
-      columnText(request.agent.name),
-      request.session?.sessionId ?? null,
-      request.language,
-      owner,
-      request.input,
-      request.inputSha256,
-      request.options,
-      request.queueName,
-      request.schedule,
-      request.timeoutSeconds,
-    ],
+  const [made] = await process.database.query<Made>(CREATE, valuesOf(request, owner));
+  return await isNew(process, request, made as Made);
+}
+
+/** Makes the run as this process's; false if it is there. */
+async function make(process: Process, request: Request, live: Live): Promise<boolean> {
+  const [row] = await process.database.query<Made & Omit<Claim, keyof BeginningRow>>(
+    CREATE_CLAIMED,
+    valuesOf(request, process.instance),
   );
-  const { created, conflict } = row as { created: boolean; conflict: string | null };
+  const made = row as Made & Claim;
+  const { input, options } = request;
+  const saved = { state_session_id: null, state_version: null, session_items: 0 };
+  live.claim = {
+    ...made,
+    ...saved,
+    input,
+    options,
+    segment: 0,
+    session_id: request.session?.sessionId ?? null,
+  };
+  return await isNew(process, request, made);
+}
+
+function valuesOf(request: Request, owner: string | null): unknown[] {
+  return [
+    request.runId,
+    columnText(request.agent.name),
+    request.session?.sessionId ?? null,
+    request.language,
+    owner,
+    request.input,
+    request.inputSha256,
+    request.options,
+    request.queueName,
+    request.schedule,
+    request.timeoutSeconds,
+  ];
+}
+
+async function isNew(
+  process: Process,
+  request: Request,
+  { created, conflict }: Made,
+): Promise<boolean> {
   if (conflict === null) return created;
   if (conflict === 'session' && (await continuesItsSession(process, request))) return false;
   throw new ConfigurationError(
@@ -312,25 +376,31 @@ export async function start(
   live: Live | undefined,
   { segment }: { segment: number },
 ): Promise<void> {
-  if (live) {
-    live.outcome = new Outcome();
-    liveRuns.set(runId, live);
-  }
-  const workflowID = segment === 0 ? runId : `${runId}:r${segment}`;
-  const begin = () => DBOS.startWorkflow(runAgentBody, { workflowID })({ run_id: runId, segment });
+  const workflowId = segment === 0 ? runId : `${runId}:r${segment}`;
+  const run = { run_id: runId, segment };
   // a run that a tool of another one starts belongs to nobody but itself
-  const handle = await (DBOS.isWithinWorkflow() ? outside(begin) : within(undefined, begin));
-  if (live) live.workflow = untilWorkflowEnds(handle, live);
+  const apart = <R>(work: () => R) =>
+    DBOS.isWithinWorkflow() ? outside(work) : within(undefined, work);
+  const begin = () => DBOS.startWorkflow(runAgentBody, { workflowID: workflowId })(run);
+  if (!live) {
+    await apart(begin);
+    return;
+  }
+  live.outcome = new Outcome();
+  liveRuns.set(runId, live);
+  live.execution = apart(() => executeRun(run, live, { workflowId }));
+  live.workflow = apart(() => frame(live.execution, live, { runId, begin }));
 }
 
-/** Waits for DBOS to end a workflow, which it does at once if it knows the id from before. */
-async function untilWorkflowEnds(handle: WorkflowHandle<unknown>, live: Live): Promise<void> {
+/** Has DBOS note the run beside its execution, and note its end. */
+async function frame(): Promise<void> {
   try {
-    await handle.getResult();
+    await (await begin()).getResult();
   } catch (error) {
-    info('workflow %s: %s', handle.workflowID, error); // what became of the run lies in timestep.runs
+    info('workflow %s: %s', workflowId, error); // what became of the run lies in timestep.runs
   } finally {
-    live.outcome?.tell(undefined);
+    await ended;
+    if (liveRuns.get(runId) === live) liveRuns.delete(runId);
   }
 }
 

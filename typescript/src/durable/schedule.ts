@@ -14,13 +14,14 @@ import { codeOf } from '../database/failure.ts';
 import { openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError } from '../errors.ts';
+import { checkOptions, type Names } from '../options.ts';
 import type { Session } from '../session.ts';
 import { DEFAULT_QUEUE } from './configuration.ts';
 import { registerQueue } from './dbosQueue.ts';
 import { launched } from './launch.ts';
 import { outside } from './outside.ts';
 import { currentProcess, type Process } from './process.ts';
-import type { QueuedOptions } from './queue.ts';
+import { QUEUED_NAMES, type QueuedOptions } from './queue.ts';
 import { record, SCHEDULE_COLUMNS, type ScheduleRecord } from './records.ts';
 import { known, requested } from './runs.ts';
 import { scheduledRun } from './tick.ts';
@@ -38,6 +39,13 @@ export interface ScheduleOptions extends QueuedOptions {
   timezone?: string | undefined;
 }
 
+const NAMES: Names<ScheduleOptions> = {
+  ...QUEUED_NAMES,
+  crontab: true,
+  name: true,
+  timezone: true,
+};
+
 /**
  * Run the agent by the clock from now on; returns the schedule's name.
  *
@@ -46,8 +54,10 @@ export interface ScheduleOptions extends QueuedOptions {
  *
  * @throws ConfigurationError when the crontab or the time zone cannot be used.
  * @throws NotDurableError when something about the runs cannot be recorded.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export async function createScheduledAgentWorkflow(given: ScheduleOptions): Promise<string> {
+  checkOptions(given, NAMES);
   const { crontab, agent, timezone, queueName = DEFAULT_QUEUE } = given;
   const { session, input, options } = requested(given);
   const { process } = await launched();

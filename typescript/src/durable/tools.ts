@@ -3,6 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FunctionTool } from '@openai/agents';
 import { ConfigurationError, NotDurableError } from '../errors.ts';
+import { checkOptions, type Names } from '../options.ts';
 import { agentOfTool } from './agentTools.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a tool of any agent
@@ -30,6 +31,9 @@ export interface DurableToolOptions extends AtMostOnceOptions {
   atMostOnce?: boolean;
 }
 
+const MARK_NAMES: Names<AtMostOnceOptions> = { whenUnknown: true };
+const NAMES: Names<DurableToolOptions> = { ...MARK_NAMES, atMostOnce: true };
+
 // A symbol as the key of a property goes along when a tool is copied with `{ ...tool }`.
 const MARK = Symbol.for('timestep.whenUnknown');
 
@@ -41,11 +45,14 @@ const currentKey = new AsyncLocalStorage<string>();
  * @param tool What the SDK's `tool()` returned.
  * @throws ConfigurationError when the tool cannot be marked, or `whenUnknown` is given without
  *   `atMostOnce`.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export function durableTool<Tool extends AnyFunctionTool>(
   tool: Tool,
-  { atMostOnce = false, ...options }: DurableToolOptions = {},
+  given: DurableToolOptions = {},
 ): Tool {
+  checkOptions(given, NAMES);
+  const { atMostOnce = false, ...options } = given;
   if (atMostOnce) return markAtMostOnce(tool, options);
   if (options.whenUnknown === undefined) return tool;
   throw new ConfigurationError('whenUnknown is for tools with atMostOnce: true.');
@@ -56,11 +63,14 @@ export function durableTool<Tool extends AnyFunctionTool>(
  *
  * @throws ConfigurationError when it is no function tool, or one that runs an agent, or `whenUnknown`
  *   is neither of the two.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export function markAtMostOnce<Tool extends AnyFunctionTool>(
   tool: Tool,
-  { whenUnknown = 'tell' }: AtMostOnceOptions = {},
+  options: AtMostOnceOptions = {},
 ): Tool {
+  checkOptions(options, MARK_NAMES);
+  const { whenUnknown = 'tell' } = options;
   if (tool?.type !== 'function') {
     throw new ConfigurationError('A tool that runs at most once is a function tool of the SDK.');
   }

@@ -6,6 +6,7 @@ import { type Database, openDatabase } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { ConfigurationError, NotPortableError, RunStateNotFoundError } from '../errors.ts';
 import { warn } from '../logger.ts';
+import { checkOptions, type Names } from '../options.ts';
 import { type PendingApproval, pendingApprovals, refuseSharedApprovals } from './approvals.ts';
 import { withoutChatMessages } from './chatMessages.ts';
 import { Claim, conflict } from './claim.ts';
@@ -52,6 +53,14 @@ export interface RunStateStoreOptions {
   contextDeserializer?: ContextDeserializer | undefined;
 }
 
+const NAMES: Names<RunStateStoreOptions> = {
+  agent: true,
+  sessionId: true,
+  connectionString: true,
+  contextSerializer: true,
+  contextDeserializer: true,
+};
+
 /**
  * Keeps the paused run of a session in PostgreSQL, for either language to resume.
  *
@@ -63,6 +72,7 @@ export interface RunStateStoreOptions {
  * server of Timestep's own.
  *
  * @throws ConfigurationError when the session id is empty.
+ * @throws TypeError when there is no option of a name that was given.
  */
 export class RunStateStore {
   readonly agent: AnyAgent;
@@ -72,13 +82,9 @@ export class RunStateStore {
   readonly #contextDeserializer: ContextDeserializer | undefined;
   #database: Promise<Database> | undefined;
 
-  constructor({
-    agent,
-    sessionId,
-    connectionString,
-    contextSerializer,
-    contextDeserializer,
-  }: RunStateStoreOptions) {
+  constructor(options: RunStateStoreOptions) {
+    checkOptions(options, NAMES);
+    const { agent, sessionId, connectionString, contextSerializer, contextDeserializer } = options;
     if (sessionId !== undefined && !sessionId.trim()) {
       throw new ConfigurationError(
         'The session id is empty: give a text, or leave it out for a new session.',

@@ -37,8 +37,10 @@ async def decide_approval(
 
     Raises:
         ApprovalConflictError: It was decided otherwise before, or has expired.
-        ConfigurationError: There is no such approval, or the arguments are no JSON object.
+        ConfigurationError: There is no such approval, `approve` is neither True nor False, or the
+            arguments are no JSON object.
     """
+    _check_approve(approve)
     edited = None if arguments is None else _edited(arguments, approve=approve)
     database = await open_database()
     rows = await database.fetch(
@@ -109,6 +111,12 @@ def _edited(arguments: str | dict[str, Any], *, approve: bool) -> str:
     if not isinstance(value, dict):
         raise ConfigurationError("arguments are no JSON object, which a tool is called with.")
     return documents.without_nul(text)
+
+
+def _check_approve(approve: object) -> None:
+    """Refuse what might be read as the opposite of what was meant, such as "no"."""
+    if not isinstance(approve, bool):
+        raise ConfigurationError(f"approve is {approve!r}; expected True or False.")
 
 
 def _uuid(text: str) -> str:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypedDict, TypeVar
 
 from agents import Agent, ModelProvider, RunConfig, RunHooks
+from dbos import DBOSConfig
 
 from timestep import settings
 from timestep.database.address import parse_address
 from timestep.database.resolve import use_dbos_connection
 from timestep.durable.registry import register_agent
+from timestep.durable.request import check_options
 from timestep.errors import ConfigurationError
 
 JOURNAL_VERSION = 1  # grows when journals of before can no longer be executed
@@ -121,7 +123,11 @@ def configure_dbos(
 
     Raises:
         ConfigurationError: A value cannot be used, or contradicts an earlier call.
+        TypeError: There is no option of a name that was given.
     """
+    _check_names(dbos_options)
+    for limits in (queues or {}).values():
+        check_options(limits, QueueLimits)
     for agent in agents:
         register_agent(agent)
     given = {
@@ -137,6 +143,16 @@ def configure_dbos(
     }
     _configure({field: value for field, value in given.items() if value is not None})
     return Done(None)
+
+
+def _check_names(dbos_options: Iterable[str]) -> None:
+    """Refuse what neither Timestep nor DBOS takes: a misspelled name would be left out."""
+    for name in set(dbos_options) - set(DBOSConfig.__annotations__):
+        ours = ", ".join(("agents", *Configuration.__annotations__))
+        raise TypeError(
+            f"There is no option {name!r}; there are {ours.removesuffix(', dbos_options')} and the"
+            " fields of dbos.DBOSConfig."
+        )
 
 
 _current: Configuration | None = None
