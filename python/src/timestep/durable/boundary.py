@@ -56,10 +56,10 @@ async def last_boundary(
     try:
         _check(execution.agent, beginning, config)
         rebuilt = _Rebuilt(execution, turns)
-        original, first = await _original_input(execution, beginning, session)
-        added = 0 if session is None else first + len(rebuilt.items)
+        original, own = await _original_input(execution, beginning, session)
+        there = 0
         if session is not None:
-            await _check_session(execution, session, original, first, rebuilt.items)
+            there = await _items_there(execution, session, own, rebuilt.items)
     except UncertainError:
         return None
     state = await from_envelope(
@@ -67,7 +67,14 @@ async def last_boundary(
         execution.agents.of(execution.agent),
         context_override=execution.live.context if execution.live else None,
     )
-    return dataclasses.replace(beginning, run_input=state, options={}, added=added)
+    if session is None:
+        return dataclasses.replace(beginning, run_input=state, options={})
+    # a loop that begins with a state adds what is new in it only
+    said = [item.to_input_item() for item in state._generated_items]  # noqa: SLF001 - the state has no public items  # pyright: ignore[reportPrivateUsage]
+    items = cast("list[Any]", [*own, *said])
+    loop = Loop(execution, "", added=there)
+    await recorded_session(session, loop).add_items(items[there:])
+    return dataclasses.replace(beginning, run_input=state, options={}, added=len(items))
 
 
 def _recorded_turns(journal: Journal) -> list[Step]:
@@ -225,26 +232,31 @@ def _handoffs(agent: Agent[Any]) -> dict[str, str]:
 
 async def _original_input(
     execution: "Execution", beginning: "Beginning", session: SessionProtocol | None
-) -> tuple[str | list[Wire], int]:
-    """Return what the first model call was given, and how many items of it are the run's own."""
-    new = ItemHelpers.input_to_new_input_list(cast("Any", beginning.run_input))
+) -> tuple[str | list[Wire], list[Wire]]:
+    """Return what the first model call was given, and what of it is the run's own."""
+    given = cast("Any", beginning.run_input)
+    own = cast("list[Wire]", ItemHelpers.input_to_new_input_list(given))
     if session is None:
-        return cast("Any", beginning.run_input), len(new)
+        return given, own
     history = await recorded_session(session, Loop(execution, "")).get_items()
-    return cast("list[Wire]", [*history, *new]), len(new)
+    return [*cast("list[Wire]", history), *own], own
 
 
-async def _check_session(
+async def _items_there(
     execution: "Execution",
     session: SessionProtocol,
-    original: str | list[Wire],
-    first: int,
+    own: list[Wire],
     items: list[Item],
-) -> None:
-    """Raise unless the session holds exactly what the finished turns have added to it."""
+) -> int:
+    """Return how many items of the finished turns the session holds.
+
+    This SDK adds them after every turn, TypeScript's at the end of the run only.
+
+    Raises:
+        UncertainError: What is there is not what the finished turns add.
+    """
     if not isinstance(recorded_session(session, Loop(execution, "")), OwnSession):
         raise UncertainError
-    own = cast("list[Wire]", original)[-first:]
     expected = [*own, *(cast("Wire", item["raw"]) for item in items)]
     rows = await execution.journal.database.fetch(
         "select document from timestep.session_items where session_id = %s and append_key = %s"
@@ -255,14 +267,10 @@ async def _check_session(
         repeatable=True,
     )
     found = [documents.load(row["document"]) for row in rows]
-    if not _same(found, [portable_item(item) for item in expected]):
-        raise UncertainError
-
-
-def _same(found: list[Any], expected: list[Wire]) -> bool:
-    return len(found) == len(expected) and all(
-        _bare(one) == _bare(other) for one, other in zip(found, expected, strict=True)
-    )
+    for one, other in zip(found, expected, strict=False):
+        if _bare(cast("Wire", one)) != _bare(portable_item(other)):
+            raise UncertainError
+    return len(found)
 
 
 def _bare(item: Wire) -> Wire:
