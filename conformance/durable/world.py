@@ -109,6 +109,10 @@ class World:
             cursor = connection.cursor(row_factory=dict_row)
             return cursor.execute(query.encode(), arguments).fetchall()
 
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
     def tool_calls(self, run: str) -> list[Json]:
         """Return what tools have noted of a run, in order."""
         entries = (json.loads(line) for line in self.journal.read_text().splitlines())
