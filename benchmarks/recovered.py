@@ -11,7 +11,10 @@ from pathlib import Path
 from figures import show, wanted
 
 HERE = Path(__file__).parent
-OURS = (sys.executable, str(HERE / "with_timestep.py"))
+OURS = {
+    "python": (sys.executable, str(HERE / "with_timestep.py")),
+    "typescript": ("node", str(HERE / "withTimestep.ts")),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +33,17 @@ class Recovery:
 
 
 def figures(url: str) -> None:
-    """Print the figures of recovery."""
+    """Print the figures of recovery, of both languages."""
     environment = {"PG_CONNECTION_URI": url}
-    if wanted("python durable recovery of 100 runs"):
-        many = recovery(OURS, environment, runs=100, turns=10, stop_at=5)
-        show("python durable recovery of 100 runs of 10 turns", many.last, 5, "s")
-        show("python durable recovery of 100 runs: calls again", many.calls - 600, 0, "calls")
-    if wanted("python durable recovery of 1,000 items"):
-        one = recovery(OURS, environment, runs=1, turns=501, stop_at=501)
-        show("python durable recovery of 1,000 items", one.first, 1, "s")
+    for language, program in OURS.items():
+        name = f"{language} durable recovery of"
+        if wanted(f"{name} 100 runs"):
+            many = recovery(program, environment, runs=100, turns=10, stop_at=5)
+            show(f"{name} 100 runs of 10 turns", many.last, 5, "s")
+            show(f"{name} 100 runs: calls again", many.calls - 600, 0, "calls")
+        if wanted(f"{name} 1,000 items"):
+            one = recovery(program, environment, runs=1, turns=501, stop_at=501)
+            show(f"{name} 1,000 items", one.first, 1, "s")
 
 
 def recovery(

@@ -1,6 +1,7 @@
 /** The TypeScript half of the benchmarks; run.py starts it. */
 
 import pg from 'pg';
+import * as durableRuns from './durableRuns.ts';
 import * as savedRuns from './savedRuns.ts';
 import * as sessions from './sessions.ts';
 
@@ -9,3 +10,4 @@ await database.query('create table if not exists plain (id bigserial, a text, b 
 await savedRuns.figures(database);
 await sessions.figures(database);
 await database.end();
+await durableRuns.figures();

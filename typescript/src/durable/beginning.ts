@@ -42,15 +42,22 @@ export interface Beginning {
   added: number;
 }
 
-interface RunRow {
+/** What of a run's row tells where it begins. It is settled before the segment can be claimed. */
+export interface BeginningRow {
   input: string;
   session_id: string | null;
   options: string;
   segment: number;
-  state_session_id: string;
-  state_version: number;
+  state_session_id: string | null;
+  state_version: number | null;
   session_items: number;
 }
+
+/** Of a run that has paused. */
+type PausedRow = BeginningRow & { state_session_id: string; state_version: number };
+
+export const BEGINNING =
+  'r.input, r.session_id, r.options, r.segment, r.state_session_id, r.state_version, r.session_items';
 
 /** Makes the run's session, given its id. */
 export type SessionOf = (sessionId: string | null) => SessionProtocol | undefined;
@@ -58,19 +65,13 @@ export type SessionOf = (sessionId: string | null) => SessionProtocol | undefine
 /** Where this execution of the run begins. */
 export async function segmentStart(
   execution: Execution,
+  run: BeginningRow,
   session: SessionOf,
   config: Partial<RunConfig>,
 ): Promise<Beginning> {
   const { journal } = execution;
-  const [row] = await journal.database.query<RunRow>(
-    `select input, session_id, options, segment, state_session_id, state_version, session_items
-      from timestep.runs where run_id = $1`,
-    [journal.runId],
-    { repeatable: true },
-  );
-  const run = row as RunRow;
   if (journal.epoch > 1) await journal.read();
-  if (run.segment > 0) return await afterPause(execution, run);
+  if (run.segment > 0) return await afterPause(execution, run as PausedRow);
   const beginning: Beginning = {
     input: JSON.parse(run.input),
     sessionId: run.session_id,
@@ -98,7 +99,7 @@ function startOptions(stored: Record<string, unknown>): StartOptions {
   };
 }
 
-async function afterPause(execution: Execution, run: RunRow): Promise<Beginning> {
+async function afterPause(execution: Execution, run: PausedRow): Promise<Beginning> {
   await using store = new RunStateStore({
     agent: execution.agent,
     sessionId: run.state_session_id,
@@ -117,7 +118,7 @@ interface ApprovalRow {
   reason: string | null;
 }
 
-async function decide(execution: Execution, state: AnyRunState, run: RunRow): Promise<void> {
+async function decide(execution: Execution, state: AnyRunState, run: PausedRow): Promise<void> {
   execution.decisions = await decisionsOf(execution);
   const rows = await execution.journal.database.query<ApprovalRow>(
     `select status, message, always, reason from timestep.approvals

@@ -12,9 +12,15 @@ import { info, warn } from '../logger.ts';
 import { runnerFor } from '../runner.ts';
 import type { AnyAgent } from '../runState/native.ts';
 import { Session } from '../session.ts';
-import { type CallDecision, sdkInput, segmentStart } from './beginning.ts';
+import {
+  BEGINNING,
+  type BeginningRow,
+  type CallDecision,
+  sdkInput,
+  segmentStart,
+} from './beginning.ts';
 import { Journal } from './journal.ts';
-import { type Live, liveRuns, type SDKResult } from './live.ts';
+import { type Claim, type Ended, type Live, liveRuns, type SDKResult } from './live.ts';
 import { Frame, within } from './loop.ts';
 import { currentProcess, type Process } from './process.ts';
 import { registeredAgent } from './registry.ts';
@@ -24,6 +30,9 @@ import { finish, pause } from './stopping.ts';
 export { isWaitedFor, type Live } from './live.ts';
 
 const AGENT_WAIT_SECONDS = 30;
+const CLAIM = `select c.*, ${BEGINNING}
+  from timestep.claim_run_v1($1, $2, 'typescript', $3, $4, $5) c
+  left join timestep.runs r on r.run_id = $1`;
 /** The longest that a timer of Node waits. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -101,34 +110,41 @@ export class Execution {
   }
 }
 
-/** The workflow of DBOS that executes a run, unless somebody else does or it has ended. */
-export const runAgentBody = DBOS.registerWorkflow(executeRun, {
+/** The workflow of DBOS that executes a run, or waits for the execution that was started with it. */
+export const runAgentBody = DBOS.registerWorkflow(executeOrWait, {
   name: 'timestep.run_agent',
   serialization: 'portable',
 });
 
-interface Ended {
-  run_id: string;
-  status: string;
+async function executeOrWait(run: RunArgument): Promise<Ended> {
+  const started = run.epoch === undefined ? liveRuns.get(run.run_id)?.execution : undefined;
+  return await (started ?? executeRun(run, undefined, { workflowId: String(DBOS.workflowID) }));
 }
 
-async function executeRun(run: RunArgument): Promise<Ended> {
+/** Executes a run, unless somebody else does or it has ended. */
+export async function executeRun(
+  run: RunArgument,
+  live: Live | undefined,
+  { workflowId }: { workflowId: string },
+): Promise<Ended> {
   const process = currentProcess();
   if (!process) throw new TimestepError('DBOS was launched without ensureDBOSLaunched().');
-  const live = liveRuns.get(run.run_id);
-  const status = await execute(process, run, live).finally(() => live?.outcome?.tell(undefined));
-  if (status !== 'elsewhere' && liveRuns.get(run.run_id) === live) liveRuns.delete(run.run_id);
-  return { run_id: run.run_id, status };
+  try {
+    return { run_id: run.run_id, status: await execute(process, run, live, workflowId) };
+  } finally {
+    live?.outcome?.tell(undefined);
+  }
 }
 
 async function execute(
   process: Process,
   run: RunArgument,
   live: Live | undefined,
+  workflowId: string,
 ): Promise<string> {
   if (!process.reserve(run.run_id)) return 'elsewhere';
   try {
-    return await executeReserved(process, run, live);
+    return await executeReserved(process, run, live, workflowId);
   } catch (error) {
     if (!(error instanceof RunOwnershipLostError)) throw error;
     info('%s', error.message);
@@ -138,49 +154,57 @@ async function execute(
   }
 }
 
-interface Claim {
-  claimed: boolean;
-  reason: string | null;
-  epoch: number;
-  deadline_seconds: number | null;
-}
-
 async function executeReserved(
   process: Process,
-  { run_id, segment = 0, epoch }: RunArgument,
+  run: RunArgument,
   live: Live | undefined,
+  workflowId: string,
 ): Promise<string> {
-  const agent = live?.agent ?? (await agentOf(process, run_id));
+  const { run_id: runId, segment = 0 } = run;
+  const agent = live?.agent ?? (await agentOf(process, runId));
   if (!agent) {
-    await leaveToOthers(process, run_id);
+    await leaveToOthers(process, runId);
     return 'elsewhere';
   }
-  const [row] = await process.database.query<Claim>(
-    `select claimed, reason, epoch, deadline_seconds
-      from timestep.claim_run_v1($1, $2, 'typescript', $3, $4, $5)`,
-    [run_id, process.instance, segment, epoch ?? null, DBOS.workflowID ?? null],
-  );
-  const claim = row as Claim;
+  const claim = live?.claim ?? (await claimed(process, run, workflowId));
   if (!claim.claimed) {
-    info('run %s is not executed here: %s', run_id, claim.reason);
+    info('run %s is not executed here: %s', runId, claim.reason);
     return String(claim.reason);
   }
-  const journal = new Journal(process.database, run_id, claim.epoch);
+  const { database, writer } = process;
+  const journal = new Journal({ database, writer, runId, epoch: claim.epoch });
   const execution = new Execution({ process, journal, segment, agent, live });
-  process.active.set(run_id, execution);
+  process.active.set(runId, execution);
   try {
-    return await toItsEnd(execution, claim.deadline_seconds);
+    return await toItsEnd(execution, claim);
   } finally {
-    process.active.delete(run_id);
+    process.active.delete(runId);
   }
 }
 
-async function toItsEnd(execution: Execution, deadlineSeconds: number | null): Promise<string> {
+/** Becomes the executor of a run, or learns why not. */
+async function claimed(
+  { database, instance }: Process,
+  { run_id, segment = 0, epoch }: RunArgument,
+  workflowId: string,
+): Promise<Claim & BeginningRow> {
+  const [row] = await database.query<Claim & BeginningRow>(CLAIM, [
+    run_id,
+    instance,
+    segment,
+    epoch ?? null,
+    workflowId,
+  ]);
+  return row as Claim & BeginningRow;
+}
+
+async function toItsEnd(execution: Execution, claim: Claim & BeginningRow): Promise<string> {
   const { journal, live } = execution;
-  using _deadline = execution.stopAfter(deadlineSeconds);
+  using _deadline = execution.stopAfter(claim.deadline_seconds);
   let result: SDKResult;
   try {
-    result = await execution.untilStopped(run(execution));
+    result = await execution.untilStopped(run(execution, claim));
+    await journal.settled();
     if (journal.refusal) throw journal.refusal;
   } catch (error) {
     const reason = execution.signal.aborted ? execution.signal.reason : reasonOf(error, journal);
@@ -210,13 +234,14 @@ function timedOut(): Error {
 }
 
 async function failed(execution: Execution, error: unknown): Promise<string> {
+  await execution.journal.quiet();
   execution.settling = true;
   await finish(execution, { status: 'failed', error });
   execution.live?.outcome?.fail(error);
   return 'failed';
 }
 
-async function run(execution: Execution): Promise<SDKResult> {
+async function run(execution: Execution, row: BeginningRow): Promise<SDKResult> {
   const { live, agent, process } = execution;
   const given = live ?? process.configuration;
   const runner = given.runner ?? runnerFor(given.runConfig, given.modelProvider);
@@ -224,7 +249,7 @@ async function run(execution: Execution): Promise<SDKResult> {
     if (live?.session) return live.session;
     return sessionId === null ? undefined : new Session({ sessionId });
   };
-  const beginning = await segmentStart(execution, session, runner.config);
+  const beginning = await segmentStart(execution, row, session, runner.config);
   const sessionHere = session(beginning.sessionId);
   const options = {
     ...beginning.options,

@@ -5,15 +5,18 @@
  *   another one means that the run has another owner, and this execution stops.
  * - What time means: a row is written when its call has ended. A call without a row is made again.
  * - On failure: a write that got no answer is sent once more; the same row twice is one row.
+ *
+ * What a tool returned is written while the agent loop goes on to ask the model. Whatever else the run
+ * writes or begins waits for it: no row, no item of a session and no call is ever ahead of it.
  */
 
 import type { Database } from '../database/index.ts';
 import { columnText, dump } from '../documents.ts';
 import { DatabaseUnavailableError, NotDurableError, RunOwnershipLostError } from '../errors.ts';
 import type { Price } from '../models/cost.ts';
+import type { JournalWriter, StepValues } from './journalWriter.ts';
 import { calling } from './sql.ts';
 
-const RECORD = calling('record_step_v2', 17);
 const BEGIN = calling('begin_step_v2', 9);
 
 /** What came of a call, as JSON. */
@@ -72,12 +75,17 @@ export class Journal {
   lost = false;
   /** Why the run cannot go on: tools turn what is thrown inside them into text. */
   refusal: NotDurableError | undefined;
+  readonly #writer: JournalWriter;
   readonly #asked = new Set<string>();
+  readonly #unsettled = new Set<Promise<void>>();
+  /** Why a step is not written; nothing is written after it. */
+  #failure: unknown;
 
-  constructor(database: Database, runId: string, epoch: number) {
-    this.database = database;
-    this.runId = runId;
-    this.epoch = epoch;
+  constructor(given: { database: Database; writer: JournalWriter; runId: string; epoch: number }) {
+    this.database = given.database;
+    this.#writer = given.writer;
+    this.runId = given.runId;
+    this.epoch = given.epoch;
   }
 
   /** Reads what was recorded before this execution. */
@@ -153,7 +161,7 @@ export class Journal {
   }
 
   /**
-   * Writes a step that has ended.
+   * Writes a step that has ended; that of a tool is left to be written.
    *
    * @throws RunOwnershipLostError when the run has another owner.
    * @throws DatabaseUnavailableError when it could not be written. This execution is over; the run
@@ -161,36 +169,78 @@ export class Journal {
    */
   async record(step: Step, startedAt?: Date): Promise<void> {
     if (this.lost) throw this.ownershipLost();
-    const [row] = await this.write<{ record_step_v2: boolean }>(
-      RECORD,
-      [
-        this.runId,
-        this.epoch,
-        step.key,
-        step.kind,
-        step.status ?? 'done',
-        columnText(step.agent),
-        columnText(step.name),
-        columnText(step.callId),
-        columnText(step.arguments),
-        dump(step.body),
-        ...(step.tokens ?? [null, null, null]),
-        'typescript',
-        startedAt ?? null,
-        step.cost?.amount ?? null,
-        step.cost?.table ?? null,
-      ],
-      { repeatable: true },
-    );
-    if (!row?.record_step_v2) throw this.ownershipLost();
+    if (this.refusal) throw this.refusal;
+    this.#leave(() => this.#valuesOf(step, startedAt));
+    if (step.kind !== 'tool') await this.settled();
   }
 
-  /** Runs a statement after which nothing may follow here if it fails: it may have taken effect. */
+  /**
+   * Waits until everything that was left to be written is written.
+   *
+   * @throws RunOwnershipLostError when the run has another owner.
+   * @throws DatabaseUnavailableError when it could not be written.
+   */
+  async settled(): Promise<void> {
+    await this.quiet();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Waits until nothing is being written any more, whatever came of it. */
+  async quiet(): Promise<void> {
+    await Promise.all(this.#unsettled);
+  }
+
+  /** Leaves a step to be written, unless one before it could not be. */
+  #leave(values: () => StepValues): void {
+    const written = this.#writer.write(() => {
+      if (this.#failure !== undefined) throw this.#failure;
+      return values();
+    });
+    const noted: Promise<void> = written.then(
+      (isOurs) => this.#note(noted, isOurs ? undefined : this.ownershipLost()),
+      (error) => this.#note(noted, error),
+    );
+    this.#unsettled.add(noted);
+  }
+
+  #note(noted: Promise<void>, failure: unknown): void {
+    this.#unsettled.delete(noted);
+    if (failure === undefined) return;
+    this.#failure ??= failure;
+    // whether it was written is not known, so nothing may follow it here
+    if (failure instanceof DatabaseUnavailableError) this.lost = true;
+  }
+
+  #valuesOf(step: Step, startedAt: Date | undefined): StepValues {
+    return [
+      this.runId,
+      this.epoch,
+      step.key,
+      step.kind,
+      step.status ?? 'done',
+      columnText(step.agent),
+      columnText(step.name),
+      columnText(step.callId),
+      columnText(step.arguments),
+      dump(step.body),
+      ...(step.tokens ?? [null, null, null]),
+      'typescript',
+      startedAt ?? null,
+      step.cost?.amount ?? null,
+      step.cost?.table ?? null,
+    ];
+  }
+
+  /**
+   * Runs a statement of the run, after what was left to be written. Nothing may follow here if it
+   * fails: it may have taken effect.
+   */
   async write<Row extends object>(
     statement: string,
     values: readonly unknown[],
     options?: { repeatable: boolean },
   ): Promise<Row[]> {
+    await this.settled();
     try {
       return await this.database.query<Row>(statement, values, options);
     } catch (error) {

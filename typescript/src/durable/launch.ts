@@ -94,6 +94,7 @@ async function shutDown(process: Process, heart: Heart): Promise<void> {
   // what was stopped just now may end in peace
   await outside(() => DBOS.shutdown({ workflowCompletionTimeoutMS: DRAIN_MS }));
   useProcess(undefined);
+  await process.writer.idle();
   await process.database.close();
 }
 

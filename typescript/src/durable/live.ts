@@ -10,6 +10,7 @@ import type {
 } from '@openai/agents';
 import type { ResultProcessor, RunOptions } from '../runner.ts';
 import type { AnyAgent } from '../runState/native.ts';
+import type { BeginningRow } from './beginning.ts';
 
 // biome-ignore-start lint/suspicious/noExplicitAny: the SDK's own generics at their widest
 export type SDKResult = RunResult<any, any> | StreamedRunResult<any, any>;
@@ -43,6 +44,20 @@ export class Outcome {
   }
 }
 
+/** What a process learns that asks for a run. */
+export interface Claim {
+  claimed: boolean;
+  reason: string | null;
+  epoch: number;
+  deadline_seconds: number | null;
+}
+
+/** How an execution ended, as DBOS keeps it. */
+export interface Ended {
+  run_id: string;
+  status: string;
+}
+
 export interface Live {
   agent: AnyAgent;
   session?: SessionProtocol | undefined;
@@ -53,7 +68,11 @@ export interface Live {
   runner?: Runner | undefined;
   context?: Record<string, unknown> | undefined;
   errorHandlers?: RunOptions['errorHandlers'];
+  /** Where the run was claimed as it was made. */
+  claim?: Claim & BeginningRow;
   outcome?: Outcome;
+  /** The execution beside the run's workflow. */
+  execution?: Promise<Ended>;
   /** Ends when DBOS has noted the end. */
   workflow?: Promise<void>;
 }

@@ -3,6 +3,7 @@
 import type { Database } from '../database/index.ts';
 import type { Configuration } from './configuration.ts';
 import type { Execution } from './execution.ts';
+import { JournalWriter } from './journalWriter.ts';
 
 /** Who this process is in `timestep.executors`. */
 export class Process {
@@ -10,6 +11,8 @@ export class Process {
   readonly database: Database;
   readonly instance: string;
   readonly executorId: string;
+  /** Of the journals of its runs. */
+  readonly writer: JournalWriter;
   /**
    * The runs that are executed here, by id. A run is looked for here before anything else, so that
    * a process never takes a run from itself.
@@ -33,6 +36,7 @@ export class Process {
     this.database = given.database;
     this.instance = given.instance;
     this.executorId = given.executorId;
+    this.writer = new JournalWriter(given.database);
   }
 
   /** Reserves a run for one execution of this process; false if another one has it. */

@@ -54,24 +54,26 @@ export abstract class RecordedSession<Inner extends SessionProtocol = SessionPro
   /** Adds items, unless this run has added them before. */
   async addItems(items: AgentInputItem[]): Promise<void> {
     if (items.length === 0) return;
-    this.#mustBeOurs();
+    await this.#mustBeOurs();
     await this.add(items);
     this.loop.added += items.length;
   }
 
   async popItem(): Promise<AgentInputItem | undefined> {
-    this.#mustBeOurs();
+    await this.#mustBeOurs();
     this.loop.added = Math.max(0, this.loop.added - 1);
     return await this.session.popItem();
   }
 
   async clearSession(): Promise<void> {
-    this.#mustBeOurs();
+    await this.#mustBeOurs();
     await this.session.clearSession();
   }
 
-  #mustBeOurs(): void {
+  /** Throws if another process may have the run; what was done before is written then. */
+  async #mustBeOurs(): Promise<void> {
     if (this.journal.lost) throw this.journal.ownershipLost();
+    await this.journal.settled();
   }
 
   protected get journal(): Journal {

@@ -20,10 +20,11 @@ import { inputItems as itemsFrom, toWireItems } from '../runState/items.ts';
 import type { AnyAgent, AnyRunState } from '../runState/native.ts';
 import { encode, kindOf } from '../runState/record.ts';
 import { Session } from '../session.ts';
+import type { BeginningRow } from './beginning.ts';
 import type { Runtime } from './configuration.ts';
-import { runAgentBody } from './execution.ts';
+import { executeRun, runAgentBody } from './execution.ts';
 import { launched } from './launch.ts';
-import { type Live, liveRuns, Outcome, type StreamProcessor } from './live.ts';
+import { type Claim, type Live, liveRuns, Outcome, type StreamProcessor } from './live.ts';
 import { within } from './loop.ts';
 import { outside } from './outside.ts';
 import type { Process } from './process.ts';
@@ -31,6 +32,7 @@ import { refuseUnrecordable } from './recordedAgent.ts';
 import { checkAgent, describeAgents, registerAgent } from './registry.ts';
 import { resultOf, WorkflowResult } from './result.ts';
 import { resumeState } from './resuming.ts';
+import type { RunArgument } from './runArgument.ts';
 import { calling } from './sql.ts';
 
 const CREATE = calling('create_run_v1', 11);
@@ -310,22 +312,16 @@ export async function create(
 
 /** Makes the run as this process's; false if it is there. */
 async function make(process: Process, request: Request, live: Live): Promise<boolean> {
-  const [row] = await process.database.query<Made & Omit<Claim, keyof BeginningRow>>(
-    CREATE_CLAIMED,
-    valuesOf(request, process.instance),
-  );
+  const values = valuesOf(request, process.instance);
+  const [row] = await process.database.query<Made & Claim>(CREATE_CLAIMED, values);
   const made = row as Made & Claim;
-  const { input, options } = request;
-  const saved = { state_session_id: null, state_version: null, session_items: 0 };
-  live.claim = {
-    ...made,
-    ...saved,
-    input,
-    options,
-    segment: 0,
-    session_id: request.session?.sessionId ?? null,
-  };
+  live.claim = { ...made, ...beginningOf(request) };
   return await isNew(process, request, made);
+}
+
+function beginningOf({ input, options, session }: Request): BeginningRow {
+  const notPaused = { state_session_id: null, state_version: null, session_items: 0 };
+  return { input, options, session_id: session?.sessionId ?? null, segment: 0, ...notPaused };
 }
 
 function valuesOf(request: Request, owner: string | null): unknown[] {
@@ -389,18 +385,23 @@ export async function start(
   live.outcome = new Outcome();
   liveRuns.set(runId, live);
   live.execution = apart(() => executeRun(run, live, { workflowId }));
-  live.workflow = apart(() => frame(live.execution, live, { runId, begin }));
+  live.workflow = apart(() => frame(run, live, begin));
 }
 
 /** Has DBOS note the run beside its execution, and note its end. */
-async function frame(): Promise<void> {
+async function frame(
+  { run_id }: RunArgument,
+  live: Live,
+  begin: () => Promise<WorkflowHandle<unknown>>,
+): Promise<void> {
+  const executed = Promise.allSettled([live.execution]);
   try {
     await (await begin()).getResult();
   } catch (error) {
-    info('workflow %s: %s', workflowId, error); // what became of the run lies in timestep.runs
+    info('workflow of run %s: %s', run_id, error); // what became of it lies in timestep.runs
   } finally {
-    await ended;
-    if (liveRuns.get(runId) === live) liveRuns.delete(runId);
+    await executed;
+    if (liveRuns.get(run_id) === live) liveRuns.delete(run_id);
   }
 }
 
@@ -411,10 +412,8 @@ export async function outcome(
   live: Live,
 ): Promise<WorkflowResult> {
   if (!live.outcome) return await resultOf(database, runId, live.agent);
-  const result = await live.outcome.result.finally(async () => {
-    if (liveRuns.get(runId) === live) liveRuns.delete(runId);
-    await live.workflow; // DBOS notes the end too; the process may end when this returns
-  });
+  // DBOS notes the end too; the process may end when this returns
+  const result = await live.outcome.result.finally(() => live.workflow);
   if (!result || result.interruptions.length > 0)
     return await resultOf(database, runId, live.agent);
   const { finalOutput, state } = result;
