@@ -1,11 +1,13 @@
-"""Steps of many runs, written by one thread in as few commits as can be."""
+"""Steps of many runs, written in as few commits as can be, whatever happens to the connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import psycopg
 import pytest
 from support.postgres import execute
+from support.waiting import until
 from timestep.database import Database, open_database
 from timestep.durable.journal import Journal, Step
 from timestep.durable.journal_writer import JournalWriter
@@ -33,8 +35,10 @@ class Journals:
 
 
 @pytest.fixture
-async def journals(database_url: str) -> Journals:
-    return Journals(await open_database(database_url))
+async def journals(database_url: str) -> AsyncGenerator[Journals]:
+    made = Journals(await open_database(database_url))
+    yield made
+    made.writer.close()
 
 
 def tool(number: int, **fields: str) -> Step:
@@ -128,3 +132,85 @@ async def test_nothing_is_written_before_the_result_of_a_tool(
             await waiting
     assert run.lost
     assert execute(database_url, "select count(*) from timestep.steps") == [(0,)]
+
+
+WRITERS = "query like 'select timestep.record_step_v2($1%'"
+TERMINATE = f"select count(pg_terminate_backend(pid)) from pg_stat_activity where {WRITERS}"
+
+
+async def test_a_connection_that_was_lost_while_idle_is_replaced(
+    journals: Journals, database_url: str
+) -> None:
+    run = await journals.of("r")
+    for number in (1, 2):
+        await run.record(model(number))
+    for number in (3, 4, 5):
+        assert execute(database_url, TERMINATE) == [(int(number != 4),)]  # 3 went by the thread
+        await run.record(model(number))
+    assert execute(database_url, "select count(*) from timestep.steps") == [(5,)]
+
+
+async def test_a_step_whose_connection_was_lost_is_written_once(
+    journals: Journals, database_url: str
+) -> None:
+    run = await journals.of("r")
+    for number in (1, 2):
+        await run.record(model(number))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("select from timestep.runs where run_id = 'r' for update")
+        steps = [asyncio.ensure_future(run.record(tool(number))) for number in (1, 2)]
+        await asyncio.gather(*steps)
+        await asyncio.to_thread(until, lambda: execute(database_url, TERMINATE) == [(1,)])
+    await run.settled()
+    written = "select key from timestep.steps where kind = 'tool' order by key"
+    assert execute(database_url, written) == [("t:/c1",), ("t:/c2",)]
+
+
+async def test_a_step_larger_than_what_a_socket_takes(
+    journals: Journals, database_url: str
+) -> None:
+    run = await journals.of("r")
+    for number in (1, 2):
+        await run.record(model(number))
+    large = Step(
+        key="t:/c3", kind="tool", agent="a", name="look", call_id="c3",
+        body={"output": "x" * 20_000_000},
+    )  # fmt: skip
+    await run.record(large)
+    await run.record(model(3))
+    lengths = "select length(body) from timestep.steps where key = 't:/c3'"
+    assert execute(database_url, lengths) == [(20_000_000 + len('{"output":""}'),)]
+
+
+class LoopWithoutSockets(asyncio.SelectorEventLoop):
+    """An event loop that cannot be asked to watch a socket, as the one of Windows."""
+
+    def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
+        raise NotImplementedError
+
+
+def test_an_event_loop_that_watches_no_sockets(database_url: str) -> None:
+    async def write() -> None:
+        journals = Journals(await open_database(database_url))
+        run = await journals.of("r")
+        for number in (1, 2, 3):
+            await run.record(model(number))
+        journals.writer.close()
+
+    with asyncio.Runner(loop_factory=LoopWithoutSockets) as runner:
+        runner.run(write())
+    assert execute(database_url, "select count(*) from timestep.steps") == [(3,)]
+
+
+def test_an_event_loop_that_ends_leaves_no_connection(database_url: str) -> None:
+    async def write(key: int) -> Journals:
+        made = Journals(await open_database(database_url))
+        run = await made.of(f"r{key}")
+        for number in (1, 2):
+            await run.record(model(number))
+        return made
+
+    for key in (1, 2):
+        journals = asyncio.run(write(key))
+        journals.writer.close()
+    assert execute(database_url, TERMINATE) == [(0,)]

@@ -19,7 +19,7 @@ from typing import Any, cast
 import psycopg
 
 from timestep import settings
-from timestep.database.connect import connect, server_version
+from timestep.database.connect import Connection, connect, server_version
 from timestep.database.migrate import migrate
 from timestep.database.pool import Pool
 from timestep.database.resolve import Choice, DatabaseLocation, configured, find
@@ -113,6 +113,14 @@ class Database:
             raise DatabaseUnavailableError("This database was closed by its user; open it again.")
         return self._shared.fetch(statement, values, repeatable=repeatable)
 
+    def connection_sync(self) -> Connection:
+        """Return a new connection that is the caller's own, to be closed by it, from a thread.
+
+        Raises:
+            DatabaseUnavailableError: None can be made.
+        """
+        return self._shared.connection()
+
     async def close(self) -> None:
         """Give the database back; the connections close when its last user has closed."""
         await asyncio.to_thread(self.close_sync)
@@ -170,6 +178,9 @@ class _Shared:
         self._renew(pool)
         return self._run(self._pool, statement, values)
 
+    def connection(self) -> Connection:
+        return connect(self._choice.address, source=self._choice.origin)
+
     def close(self) -> None:
         if self._process == os.getpid():
             self._pool.close()
@@ -209,7 +220,7 @@ class _Shared:
 
     def _use(self, choice: Choice) -> None:
         self._choice = choice
-        self._pool = Pool(lambda: connect(choice.address, source=choice.origin))
+        self._pool = Pool(self.connection)
 
 
 class _StatementLostError(DatabaseUnavailableError):

@@ -5,123 +5,193 @@
   commit is under way share the next one.
 - On failure: a commit that got no answer is sent once more; the same row twice is one row. If one
   of several steps cannot be written, each is written by itself.
+
+The event loop that executes the runs sends the steps itself: handing each of them to a thread and
+back takes longer than PostgreSQL does. A thread writes what could not be written like that, and all
+of it where the event loop cannot watch sockets.
 """
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, field
+
+import psycopg
 
 from timestep.database import Database
+from timestep.database.connect import Connection
+from timestep.database.pipeline import Pipeline
 from timestep.durable.sql import calling
 from timestep.errors import DatabaseUnavailableError
 
 logger = logging.getLogger("timestep")
 
 # of what record_step_v2 takes
-TYPES = [
+_TYPES = [
     *("text", "bigint", "text", "text", "text", "text", "text", "text", "text", "text"),
     *("bigint", "bigint", "bigint", "text", "timestamptz", "numeric", "text"),
 ]
-_ONE = calling("record_step_v2", len(TYPES))
-_SEVERAL = (
-    f"select timestep.record_step_v2({', '.join(f'v{n}' for n in range(len(TYPES)))})"  # noqa: S608 - our own names
-    f" from unnest({', '.join(f'%s::{each}[]' for each in TYPES)}) with ordinality"
-    f" as step ({', '.join(f'v{n}' for n in range(len(TYPES)))}, place) order by place"
-)
-_MOST_AT_ONCE = 100
+_BY_THREAD = calling("record_step_v2", len(_TYPES))
+_BY_LOOP = (
+    f"select timestep.record_step_v2({', '.join(f'${n}::{t}' for n, t in enumerate(_TYPES, 1))})"
+).encode()
+_MOST_AT_ONCE = 50
 
-Values = Sequence[object]
+Values = Callable[[], Sequence[object]]
 Result = bool | Exception
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    values: Callable[[], Values]
-    loop: asyncio.AbstractEventLoop
-    written: "asyncio.Future[bool]"
-
-
 class JournalWriter:
-    """Writes steps in a thread of its own, those that wait together in one commit."""
+    """Writes steps, those of one event loop that wait together in one commit."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="timestep-journal")
-        self._lock = Lock()
-        self._waiting: deque[_Waiting] = deque()
-        self._busy = False
+        self._lock = threading.Lock()
+        self._queues: dict[asyncio.AbstractEventLoop, _Queue] = {}
 
-    def write(self, values: Callable[[], Values]) -> "asyncio.Future[bool]":
+    def write(self, values: Values) -> "asyncio.Future[bool]":
         """Write a step; the future says whether the run was still this execution's.
 
         Args:
-            values: Makes what record_step_v2 takes, in the writer's thread.
+            values: Makes what record_step_v2 takes.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(values, loop, loop.create_future())
-        with self._lock:
-            self._waiting.append(waiting)
-            if self._busy:
-                return waiting.written
-            self._busy = True
-        self._thread.submit(self._write_waiting)
-        return waiting.written
+        queue = self._queues.get(loop) or self._new_queue(loop)
+        return queue.write(values)
 
     def close(self) -> None:
-        """Write what waits, and end the thread."""
-        self._thread.shutdown()
-
-    def _write_waiting(self) -> None:
-        while steps := self._next():
-            results = self._written([step.values for step in steps])
-            _tell(steps, results)
-
-    def _next(self) -> list[_Waiting]:
+        """Let what waits be written, and close the connections."""
         with self._lock:
-            count = min(len(self._waiting), _MOST_AT_ONCE)
-            self._busy = count > 0
-            return [self._waiting.popleft() for _ in range(count)]
+            queues, self._queues = self._queues, {}
+        for queue in queues.values():
+            queue.close()
 
-    def _written(self, steps: list[Callable[[], Values]]) -> list[Result]:
-        if len(steps) == 1:
-            return [self._one(steps[0])]
-        try:
-            columns = zip(*(values() for values in steps), strict=True)
-            rows = self._database.fetch_sync(_SEVERAL, *map(list, columns), repeatable=True)
-        except DatabaseUnavailableError as error:
-            return [error] * len(steps)
-        except Exception:
-            logger.info("steps that came together are written one by one", exc_info=True)
-            return [self._one(values) for values in steps]
-        return [row["record_step_v2"] for row in rows]
+    def _new_queue(self, loop: asyncio.AbstractEventLoop) -> "_Queue":
+        with self._lock:
+            for closed in [each for each in self._queues if each.is_closed()]:
+                self._queues.pop(closed).close()
+            queue = self._queues[loop] = _Queue(self._database, self._thread, loop)
+        return queue
 
-    def _one(self, values: Callable[[], Values]) -> Result:
+
+@dataclass
+class _Step:
+    values: Values
+    written: "asyncio.Future[bool]"
+
+
+@dataclass
+class _Queue:
+    """The steps of one event loop, on which everything happens but the work of the thread."""
+
+    database: Database
+    thread: ThreadPoolExecutor
+    loop: asyncio.AbstractEventLoop
+    waiting: deque[_Step] = field(default_factory=deque[_Step])
+    busy: bool = False
+    closing: bool = False
+    pipeline: Pipeline | None = None
+    may_have_pipeline: bool = True
+    connection: Connection | None = None  # the next pipeline's, made by the thread
+
+    def write(self, values: Values) -> "asyncio.Future[bool]":
+        step = _Step(values, self.loop.create_future())
+        self.waiting.append(step)
+        if not self.busy:
+            self._write_next()
+        return step.written
+
+    def close(self) -> None:
+        """Close the connection, from any thread, when nothing is on its way any more."""
+        if self.loop.is_running() and asyncio._get_running_loop() is not self.loop:  # noqa: SLF001 - get_running_loop() without an exception
+            self.loop.call_soon_threadsafe(self._close)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        self.closing = True
+        if self.busy and self.loop.is_running():
+            return  # it is closed when that is written
+        if self.pipeline is not None:
+            self.pipeline.close()
+        if self.connection is not None:
+            self.connection.close()
+
+    def _write_next(self) -> None:
+        count = min(len(self.waiting), _MOST_AT_ONCE)
+        self.busy = count > 0
+        if self.busy:
+            self._send([self.waiting.popleft() for _ in range(count)])
+        elif self.closing:
+            self._close()
+
+    def _send(self, steps: list[_Step]) -> None:
+        if self.pipeline is None or self.pipeline.closed:
+            self.thread.submit(self._write_by_thread, steps)
+            return
         try:
-            rows = self._database.fetch_sync(_ONE, *values(), repeatable=True)
+            rows = [step.values() for step in steps]
+            self.pipeline.send(_BY_LOOP, rows, lambda answers: self._answered(steps, answers))
+        except Exception:  # noqa: BLE001 - the thread finds out which of the steps it is
+            self.thread.submit(self._write_by_thread, steps)
+
+    def _answered(self, steps: list[_Step], answers: list[str | None] | None) -> None:
+        if answers is None:
+            self.thread.submit(self._write_by_thread, steps)
+        else:
+            self._tell(steps, [answer == "t" for answer in answers])
+
+    def _tell(self, steps: list[_Step], results: Sequence[Result]) -> None:
+        for step, result in zip(steps, results, strict=True):
+            if step.written.done():
+                continue  # whoever waited was cancelled
+            if isinstance(result, Exception):
+                step.written.set_exception(result)
+            else:
+                step.written.set_result(result)
+        self._write_next()
+
+    def _write_by_thread(self, steps: list[_Step]) -> None:
+        results = [self._written(step.values) for step in steps]
+        if True in results and self.may_have_pipeline and not self.closing:
+            self._connect()
+        try:
+            self.loop.call_soon_threadsafe(self._told_by_thread, steps, results)
+        except RuntimeError:
+            logger.info("%d steps were written after their event loop had ended", len(steps))
+
+    def _written(self, values: Values) -> Result:
+        try:
+            rows = self.database.fetch_sync(_BY_THREAD, *values(), repeatable=True)
         except Exception as error:  # noqa: BLE001 - raised where the step is waited for
             return error
         return rows[0]["record_step_v2"]
 
+    def _connect(self) -> None:
+        if self.pipeline is not None and not self.pipeline.closed:
+            return  # it was a step that could not be written, not the connection
+        try:
+            self.connection = self.database.connection_sync()
+        except DatabaseUnavailableError as error:
+            self.may_have_pipeline = False
+            logger.info("steps are written by a thread: %s", error)
 
-def _tell(steps: list[_Waiting], results: list[Result]) -> None:
-    """Tell every event loop once what became of its steps."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Result]]] = defaultdict(list)
-    for step, result in zip(steps, results, strict=True):
-        by_loop[step.loop].append((step, result))
-    for loop, told in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, told)
+    def _told_by_thread(self, steps: list[_Step], results: Sequence[Result]) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            self._use(connection)
+        self._tell(steps, results)
 
-
-def _settle(told: list[tuple[_Waiting, Result]]) -> None:
-    for step, result in told:
-        if step.written.done():
-            continue  # whoever waited was cancelled
-        if isinstance(result, Exception):
-            step.written.set_exception(result)
-        else:
-            step.written.set_result(result)
+    def _use(self, connection: Connection) -> None:
+        try:
+            self.pipeline = Pipeline(connection)
+        except (NotImplementedError, psycopg.Error) as error:
+            connection.close()
+            self.may_have_pipeline = False
+            logger.info(
+                "steps are written by a thread: this event loop has no pipeline (%s)", error
+            )

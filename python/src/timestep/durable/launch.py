@@ -122,6 +122,7 @@ def _end(here: Launched) -> None:
     here.process.putting.shutdown()
     here.heart.stop()
     DBOS.destroy()
+    here.process.writer.close()
     use_process(None)
     _give_loop_an_executor()
     here.process.database.close_sync()
