@@ -9,12 +9,13 @@ is rebuilt, and the loop does run again, every call answered from the record.
 import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
-from agents import Agent, FunctionTool, Handoff, ItemHelpers, RunConfig, Usage
+from agents import Agent, Handoff, ItemHelpers, RunConfig, Usage
 from agents.memory import Session as SessionProtocol
 from agents.usage import serialize_usage
 
 from timestep import documents
 from timestep.durable.journal import Journal, Step, model_key, tool_key
+from timestep.durable.keeping_items import keeps_items
 from timestep.durable.loop import Loop
 from timestep.durable.recorded_model import response_of
 from timestep.durable.recorded_session import OwnSession, recorded_session
@@ -51,10 +52,9 @@ async def last_boundary(
 ) -> "Beginning | None":
     """Return where the turn in flight began; None: execute the segment from its start."""
     turns = _recorded_turns(execution.journal)[:-1]
-    if not turns:
+    if not turns or not keeps_items(execution.agent, beginning.options, config):
         return None
     try:
-        _check(execution.agent, beginning, config)
         rebuilt = _Rebuilt(execution, turns)
         original, own = await _original_input(execution, beginning, session)
         there = 0
@@ -188,36 +188,6 @@ class _Rebuilt:
         if name not in self.agents:
             raise UncertainError
         return self.agents[name]
-
-
-def _check(agent: Agent[Any], beginning: "Beginning", config: RunConfig) -> None:
-    """Raise unless the loop does with its items nothing but keep them in order."""
-    options = beginning.options
-    if "conversation_id" in options or "previous_response_id" in options:
-        raise UncertainError
-    rewriting = (
-        config.handoff_input_filter,
-        config.nest_handoff_history,
-        config.session_input_callback,
-        config.session_settings,
-        config.input_guardrails,
-        config.reasoning_item_id_policy,
-    )
-    if any(rewriting):
-        raise UncertainError
-    for each in reachable(agent):
-        if each.tool_use_behavior != "run_llm_again" or each.input_guardrails:
-            raise UncertainError
-        tools = [tool for tool in each.tools if isinstance(tool, FunctionTool)]
-        if any(tool.tool_input_guardrails or tool.tool_output_guardrails for tool in tools):
-            raise UncertainError
-        if any(tool.custom_data_extractor for tool in tools):
-            raise UncertainError
-        for handoff in each.handoffs:
-            if isinstance(handoff, Handoff) and (
-                handoff.input_filter or handoff.nest_handoff_history
-            ):
-                raise UncertainError
 
 
 def _handoffs(agent: Agent[Any]) -> dict[str, str]:

@@ -19,6 +19,7 @@ class Loop:
     ordinal: int = 0  # how many model responses the loop has
     added: int = 0  # how many items it has added to its session
     agent: str = ""  # whose turn it is
+    must_stay_whole: bool = False  # a model of it is told when the SDK's loop ends
 
     @property
     def journal(self) -> Journal:

@@ -19,6 +19,7 @@ from timestep.durable.journal import Step, now
 from timestep.durable.loop import Loop, current_loop
 from timestep.durable.rate_limit import paced
 from timestep.durable.registry import model_name
+from timestep.models.routing import OpenAIModel
 from timestep.run_state.items import wire_items
 from timestep.run_state.record import present
 from timestep.run_state.usage import native_usage, stored_usage
@@ -76,6 +77,7 @@ class RecordedModel(Model):
         loop = current_loop.get()
         if loop is None:
             return await self.inner.get_response(*args, **kwargs)
+        loop.must_stay_whole |= _is_told_of_the_end(self.inner)
         if (step := _recorded(loop)) is not None:
             return response_of(step)
         started = now()
@@ -142,6 +144,12 @@ def response_of(step: Step) -> ModelResponse:
         response_id=body.get("response_id"),
         request_id=body.get("request_id"),
     )
+
+
+def _is_told_of_the_end(model: Model) -> bool:
+    """Return whether a model does something when the SDK's loop ends."""
+    called = model._model if isinstance(model, OpenAIModel) else model  # noqa: SLF001 - the same package  # pyright: ignore[reportPrivateUsage]
+    return type(called)._cleanup_on_run_end is not Model._cleanup_on_run_end  # noqa: SLF001 - the SDK's own hook  # pyright: ignore[reportPrivateUsage]
 
 
 def _recorded(loop: Loop) -> Step | None:

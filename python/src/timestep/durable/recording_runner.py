@@ -15,6 +15,7 @@ from agents.run import AgentRunner, get_default_agent_runner, set_default_agent_
 from timestep.durable.loop import Frame, Loop, current_frame, current_loop
 from timestep.durable.recorded_model import RecordedModel, RecordedProvider
 from timestep.durable.recorded_session import recorded_session
+from timestep.durable.stretches import run_in_stretches
 from timestep.errors import NotDurableError
 
 
@@ -33,7 +34,7 @@ class RecordingRunner(AgentRunner):
         agent, options = _recorded(loop, starting_agent, input, options)
         tokens = _enter(loop)
         try:
-            result = await self.before.run(agent, input, **cast("Any", options))
+            result = await run_in_stretches(self.before, loop, agent, input, options)
         finally:
             _leave(tokens)
         frame.interrupted = bool(result.interruptions)
