@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures import show, wanted
+from timestep.testing.node import node_command
 
 HERE = Path(__file__).parent
 OURS = {
     "python": (sys.executable, str(HERE / "with_timestep.py")),
-    "typescript": ("node", str(HERE / "withTimestep.ts")),
+    # itself, no script that starts it: it is to be killed
+    "typescript": (node_command(), str(HERE / "withTimestep.ts")),
 }
 
 

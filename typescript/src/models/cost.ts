@@ -5,6 +5,9 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { calcPrice } from '@pydantic/genai-prices';
 
+/** Models without a price: a search in vain goes through the whole table. */
+const unknown = new Set<string>();
+
 /** The tokens of one call. */
 export type PricedTokens = {
   /** All tokens read, those from the cache included. */
@@ -39,7 +42,10 @@ export function price(provider: string, model: string, tokens: PricedTokens): Pr
     output_tokens: tokens.outputTokens,
     cache_read_tokens: tokens.cachedTokens ?? 0,
   };
-  const found = isPossible(usage) ? calcPrice(usage, model, { providerId: provider }) : null;
+  const name = `${provider}/${model}`;
+  if (unknown.has(name) || !isPossible(usage)) return { amount: null, table };
+  const found = calcPrice(usage, model, { providerId: provider });
+  if (!found) unknown.add(name);
   return { amount: found ? found.total_price.toFixed(9) : null, table };
 }
 
