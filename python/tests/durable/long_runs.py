@@ -59,8 +59,6 @@ from timestep.durable.resuming import resume_run
 from timestep.durable.runs import run_agent_workflow
 
 TURNS = stretches.TURNS
-WHOLE = 1_000_000
-NOBODY_SAYS: Any = object()
 
 
 class Watch:
@@ -419,6 +417,11 @@ async def durable(*, workflow_id: str, session_id: str | None = None, special: s
     except AgentsException as error:
         results.append(told_error(error))
     return {"results": results, **seen()}
+
+
+async def several(*, calls: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Carry out commands one after the other."""
+    return [await globals()[command](**options) for command, options in calls]
 
 
 helper = Agent(name="helper", instructions="Help.", tools=[find])
