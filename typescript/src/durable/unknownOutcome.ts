@@ -57,12 +57,11 @@ export async function leftUndecided(
       !rejected.some(({ callId }) => callId === step.callId),
   );
   if (calls.length === 0) return state;
-  const waiting = pendingApprovals(state).map(({ callId }) => callId ?? '');
-  const document = calls.reduce(
-    (left, { callId, name }) =>
-      withoutApproval(left, { callId: callId ?? '', tool: name, waiting }),
-    documentOf(state),
-  );
+  const pending = pendingApprovals(state);
+  const document = calls.reduce((left, { callId, name }) => {
+    const waiting = pending.filter(({ tool }) => tool === name).map((each) => each.callId ?? '');
+    return withoutApproval(left, { callId: callId ?? '', tool: name, waiting });
+  }, documentOf(state));
   const text = JSON.stringify(document);
   const context = execution.live?.context;
   if (context === undefined) return await RunState.fromString(execution.agent, text);

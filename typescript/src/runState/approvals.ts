@@ -84,7 +84,7 @@ function argumentsOf(raw: WireItem): string {
   return JSON.stringify(raw.action ?? raw.actions ?? raw.operation ?? {});
 }
 
-/** A call that was approved, and the ids of all calls that wait beside it. */
+/** A call that was approved, and the ids of all calls of its tool that wait. */
 export interface ApprovedCall {
   callId: string;
   tool: string;
@@ -93,25 +93,33 @@ export interface ApprovedCall {
 
 /**
  * The SDK's document with a call left undecided that was approved, in nested runs too. Where every
- * call of the tool was approved, the others that wait stay so, later ones do not.
+ * call of the tool was approved, those that wait and were decided on stay so, later ones do not.
  */
 export function withoutApproval(document: NativeState, call: ApprovedCall): NativeState {
   const { context, pendingAgentToolRuns: nested } = document;
-  const { functionApprovals, legacyFunctionApprovals, approvalInvocations } = context;
+  const { functionApprovals, legacyFunctionApprovals } = context;
+  const approvalInvocations = context.approvalInvocations as Invocations[] | undefined;
+  // the SDK takes no approval of a call that it does not know as one of this agent
+  const bound = (agent: string): ApprovedCall => {
+    const known = approvalInvocations?.find(({ agentIdentity }) => agentIdentity === agent);
+    return { ...call, waiting: call.waiting.filter((id) => known?.invocations[id] !== undefined) };
+  };
   return {
     ...document,
     context: {
       ...context,
       approvals: undecided(context.approvals, call),
       ...(functionApprovals && {
-        functionApprovals: functionApprovals.map((owned) => undecidedOf(owned, call)),
+        functionApprovals: functionApprovals.map((owned) =>
+          undecidedOf(owned, bound(owned.agentIdentity)),
+        ),
       }),
       ...(legacyFunctionApprovals && {
         legacyFunctionApprovals: undecided(legacyFunctionApprovals, call),
       }),
       ...(approvalInvocations && {
-        approvalInvocations: (approvalInvocations as Invocations[]).map((owned) => ({
-          ...undecidedOf(owned, call),
+        approvalInvocations: approvalInvocations.map((owned) => ({
+          ...undecidedOf(owned, bound(owned.agentIdentity)),
           invocations: { ...owned.invocations, [call.callId]: undefined },
         })),
       }),
@@ -125,6 +133,7 @@ export function withoutApproval(document: NativeState, call: ApprovedCall): Nati
 }
 
 interface Invocations {
+  agentIdentity: string;
   approvals: Record<string, ApprovalRecord>;
   invocations: Record<string, unknown>;
 }

@@ -61,19 +61,24 @@ def take_back_approval(state: RunState[Any, Any], *, call_id: str | None, tool: 
             if isinstance(record.approved, list):
                 record.approved = [each for each in record.approved if each != call_id]
             elif record.approved and getattr(key, "tool_key", key) == tool:
-                record.approved = [each for each in waiting if each != call_id]
+                record.approved = [each for each in waiting.get(tool, []) if each != call_id]
 
 
-def _deciding(state: RunState[Any, Any]) -> list[tuple[RunContextWrapper[Any], list[str]]]:
-    """Return where the run and each nested one keep decisions, and the calls that wait there."""
-    owners: list[tuple[RunState[Any, Any], list[str]]] = [(state, [])]
+def _deciding(
+    state: RunState[Any, Any],
+) -> list[tuple[RunContextWrapper[Any], dict[str, list[str]]]]:
+    """Return where the run and each nested one keep decisions, and what waits there, by tool."""
+    owners: list[tuple[RunState[Any, Any], ToolApprovalItem | None]] = [(state, None)]
     for item in state.get_interruptions():
         nested = state._find_nested_approval_state(item)
-        owners.append((nested[0] if nested else state, [call_id_of(raw_of(item)) or ""]))
-    found: dict[int, tuple[RunContextWrapper[Any], list[str]]] = {}
-    for owner, waiting in owners:
-        if owner._context is not None:
-            found.setdefault(id(owner._context), (owner._context, []))[1].extend(waiting)
+        owners.append((nested[0] if nested else state, item))
+    found: dict[int, tuple[RunContextWrapper[Any], dict[str, list[str]]]] = {}
+    for owner, item in owners:
+        if owner._context is None:
+            continue
+        waiting = found.setdefault(id(owner._context), (owner._context, {}))[1]
+        if item is not None:
+            waiting.setdefault(item.tool_name or "", []).append(call_id_of(raw_of(item)) or "")
     return list(found.values())
 
 
