@@ -140,6 +140,57 @@ def test_an_agent_as_a_tool_asks_from_inside(company: Company) -> None:
 PAY_INSIDE = says(call("pay", "n1", n=1))
 
 
+def test_an_approval_for_every_call_inside_an_agent_as_a_tool_is_none_either(
+    company: Company,
+) -> None:
+    inside = [says(call("transfer", f"n{n}", n=n)) for n in (1, 2)]
+    company.script(says(call("research", "c1", input="?")), *inside, says("found"), DONE)
+    company.run("run", workflow_id="w", approve=False)
+    crashed(company, "decide", kill="inside:2", approve=True, always=True)
+    paused = company.run("run", workflow_id="w", approve=False)
+    assert (paused["status"], paused["interruptions"]) == ("interrupted", ["n2"])
+    assert asked(company) == [("n2", "waiting", "pending", "outcome_unknown")]
+    assert [effect[2] for effect in company.effects("start")] == ["w/c1/n1", "w/c1/n2"]
+    answer = company.run("decide", workflow_id="w", approve=True)
+    assert (answer["status"], paid(company, "transfer")) == ("completed", 3)
+
+
+def test_an_approval_for_every_call_that_was_given_before_another_pause_is_none_either(
+    company: Company,
+) -> None:
+    tools = ("transfer", "risky", "transfer")
+    inside = [says(call(tool, f"n{n}", n=n)) for n, tool in enumerate(tools)]
+    company.script(says(call("research", "c1", input="?")), *inside, says("found"), DONE)
+    company.run("run", workflow_id="w", approve=False)
+    company.run("decide", workflow_id="w", approve=True, always=True)
+    crashed(company, "decide", kill="inside:2", approve=True)
+    paused = company.run("run", workflow_id="w", approve=False)
+    assert (paused["status"], paused["interruptions"]) == ("interrupted", ["n2"])
+    answer = company.run("decide", workflow_id="w", approve=True)
+    assert (answer["status"], answer["output"]) == ("completed", "done")
+    paid = [effect[2] for effect in company.effects("start", "transfer")]
+    assert paid == ["w/c1/n0", "w/c1/n2", "w/c1/n2"]
+
+
+def test_a_nested_run_that_ended_before_its_process_died_is_not_in_the_way_of_the_next_pause(
+    company: Company,
+) -> None:
+    first, second = (says(call("research", call_id, input="?")) for call_id in ("c1", "c2"))
+    one, other = (says(call("risky", call_id, n=1)) for call_id in ("n1", "n2"))
+    pay = says(call("pay", "p", n=1))
+    company.script(first, one, says("found"), pay, second, other, DONE, DONE)
+    company.run("run", workflow_id="w", approve=False)
+    crashed(company, "decide", kill="inside:2", approve=True)
+    paused = company.run("run", workflow_id="w", approve=False)
+    assert (paused["status"], paused["interruptions"]) == ("interrupted", ["p"])
+    paused = company.run("decide", workflow_id="w", approve=True)
+    assert (paused["status"], paused["interruptions"]) == ("interrupted", ["n2"])
+    answer = company.run("decide", workflow_id="w", approve=True)
+    assert (answer["status"], answer["output"]) == ("completed", "done")
+    risked = [effect[2] for effect in company.effects("start", "risky")]
+    assert risked == ["w/c1/n1", "w/c2/n2"]
+
+
 def test_a_call_that_waits_beside_it_is_decided_by_itself(company: Company) -> None:
     company.script(says(call("refund", "c2", n=2), call("pay", "c1", n=1)), DONE)
     crashed(company)

@@ -148,7 +148,7 @@ async def risky(context: RunContextWrapper[Any], n: int) -> str:
 
 
 billing = Agent(name="billing", instructions="You do billing.", tools=[look, mail, refund])
-researcher = Agent(name="researcher", instructions="You research.", tools=[fetch, risky, pay])
+researcher = Agent(name="researcher", instructions="You research.", tools=[fetch, risky, pay, transfer])
 triage = Agent(
     name="triage",
     instructions="You do triage.",

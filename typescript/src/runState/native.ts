@@ -111,6 +111,7 @@ export interface NativeState {
   };
   lastProcessedResponse?: NativePending;
   pendingAgentToolRuns?: Record<string, string>;
+  pendingAgentToolRunAliases?: Record<string, string>;
   currentResponseGeneratedItemOwnership?: { toolOutputGuardrailResultStartIndex: number };
   currentTurnPersistedItemCount?: number;
   inputGuardrailResults?: NativeGuardrailResult[];
@@ -177,7 +178,7 @@ export function nativeDocument(
 export function documentOf(state: AnyRunState): NativeState {
   const { stackTraceLimit } = Error;
   const traceUpTo = (frames: number) => Reflect.set(Error, 'stackTraceLimit', frames);
-  const write = () => state.toJSON() as unknown as NativeState;
+  const write = () => withoutEndedRuns(state.toJSON() as unknown as NativeState);
   try {
     traceUpTo(0);
     return write();
@@ -187,6 +188,29 @@ export function documentOf(state: AnyRunState): NativeState {
   } finally {
     traceUpTo(stackTraceLimit);
   }
+}
+
+/**
+ * The document without nested runs that have ended.
+ *
+ * Where an agent as a tool failed, or its result was recorded, the SDK leaves its paused run in the
+ * state, and does not read such a state any more.
+ */
+export function withoutEndedRuns(document: NativeState): NativeState {
+  const { pendingAgentToolRuns: runs, pendingAgentToolRunAliases: aliases } = document;
+  if (!runs || Object.keys(runs).length === 0) return document;
+  const calls = (document.lastProcessedResponse?.functions ?? []).map(({ toolCall }) => toolCall);
+  const waits = ([key]: [string, string]) => calls.some(({ callId }) => key.endsWith(`:${callId}`));
+  const waiting = Object.entries(runs).filter(waits);
+  return {
+    ...document,
+    pendingAgentToolRuns: Object.fromEntries(
+      waiting.map(([key, text]) => [key, JSON.stringify(withoutEndedRuns(JSON.parse(text)))]),
+    ),
+    ...(aliases && {
+      pendingAgentToolRunAliases: Object.fromEntries(Object.entries(aliases).filter(waits)),
+    }),
+  };
 }
 
 /** The version of the document that the installed SDK writes; it reads this one and all older ones. */

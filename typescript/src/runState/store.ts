@@ -305,8 +305,10 @@ export class RunStateStore {
     return { ...row, isNative: false, document: newer?.envelope ?? null };
   }
 
-  async #fromNative(text: string, context: unknown): Promise<AnyRunState> {
-    const document = JSON.parse(text) as native.NativeState;
+  async #fromNative(written: string, context: unknown): Promise<AnyRunState> {
+    const found = JSON.parse(written) as native.NativeState;
+    const document = native.withoutEndedRuns(found);
+    const text = document === found ? written : JSON.stringify(document);
     const leftOut = document.timestepContextLeftOut;
     if (leftOut !== undefined && context === undefined) throw this.#contextMissing(leftOut);
     await checkNativeAgents(document, this.agent, context);

@@ -148,6 +148,55 @@ test('an agent as a tool asks from inside', async () => {
   ]);
 });
 
+test('an approval for every call inside an agent as a tool is none either', async () => {
+  const inside = [1, 2].map((n) => says(call('transfer', `n${n}`, { n })));
+  const research = says(call('research', 'c1', { input: '?' }));
+  await company.it.script(research, ...inside, says('found'), DONE);
+  await company.it.run('run', { ...RUN, approve: false });
+  await crashed('decide', { approve: true, always: true }, 'inside:2');
+  await waits('n2');
+  expect(company.it.effects('start').map(([, , key]) => key)).toEqual(['w/c1/n1', 'w/c1/n2']);
+  expect(await decide({ approve: true })).toMatchObject([{ status: 'completed' }]);
+  expect(calls('transfer')).toBe(3);
+});
+
+test('an approval for every call that was given before another pause is none either', async () => {
+  const inside = ['transfer', 'risky', 'transfer'].map((name, n) =>
+    says(call(name, `n${n}`, { n })),
+  );
+  const research = says(call('research', 'c1', { input: '?' }));
+  await company.it.script(research, ...inside, says('found'), DONE);
+  await company.it.run('run', { ...RUN, approve: false });
+  await decide({ approve: true, always: true });
+  await crashed('decide', { approve: true }, 'inside:2');
+  await waits('n2');
+  expect(await decide({ approve: true })).toMatchObject([{ status: 'completed', output: 'done' }]);
+  expect(company.it.effects('start', 'transfer').map(([, , key]) => key)).toEqual([
+    'w/c1/n0',
+    'w/c1/n2',
+    'w/c1/n2',
+  ]);
+});
+
+test('a nested run that ended before its process died is not in the way of the next pause', async () => {
+  const research = (id: string) => says(call('research', id, { input: '?' }));
+  const risky = (id: string) => says(call('risky', id, { n: 1 }));
+  const pay = says(call('pay', 'p', { n: 1 }));
+  const turns = [research('c1'), risky('n1'), says('found'), pay, research('c2'), risky('n2')];
+  await company.it.script(...turns, DONE, DONE);
+  await company.it.run('run', { ...RUN, approve: false });
+  await crashed('decide', { approve: true }, 'inside:2');
+  await waits('p');
+  expect(await decide({ approve: true })).toMatchObject([
+    { status: 'interrupted', interruptions: ['n2'] },
+  ]);
+  expect(await decide({ approve: true })).toMatchObject([{ status: 'completed', output: 'done' }]);
+  expect(company.it.effects('start', 'risky').map(([, , key]) => key)).toEqual([
+    'w/c1/n1',
+    'w/c2/n2',
+  ]);
+});
+
 test('an undisturbed call asks nobody', async () => {
   await company.it.script(PAY, DONE);
   const answer = await company.it.run('run', { ...RUN, approve: false });

@@ -142,7 +142,7 @@ const billing = new Agent({
 const researcher = new Agent({
   name: 'researcher',
   instructions: instructions('You research.'),
-  tools: [fetchIt, risky, pay],
+  tools: [fetchIt, risky, pay, transfer],
 });
 const triage = new Agent({
   name: 'triage',

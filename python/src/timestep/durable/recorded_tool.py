@@ -12,6 +12,7 @@ from agents import (
     ToolOutputImage,
     ToolOutputText,
 )
+from agents.agent_tool_state import drop_agent_tool_run_result, get_agent_tool_state_scope
 from agents.tool import invoke_function_tool
 from agents.tool_context import ToolContext
 from openai.types.responses import ResponseFunctionToolCall
@@ -83,12 +84,13 @@ class _Call:
             self.key, agent=agent, name=self.tool.name, call_id=self.context.tool_call_id
         )
         if step is not None and step.status != "started":
-            self._count_usage_inside()
+            if getattr(self.tool, "_is_agent_tool", False):
+                self._end_nested_run()
             return _returned(step)
         edited = self._edited_arguments()
         self._prepare(edited)
         if when_unknown(self.tool) and not await self._begin(step):
-            return await self._outcome_unknown()
+            return self._outcome_unknown()
         return await self._make(edited=edited is not None)
 
     async def _begin(self, begun: Step | None) -> bool:
@@ -98,16 +100,22 @@ class _Call:
             self._step(), again=again and may_repeat(self.loop.execution, cast("Step", begun))
         )
 
-    def _count_usage_inside(self) -> None:
-        """Count what an agent that ran as this tool used: its loop does not run again."""
-        if not getattr(self.tool, "_is_agent_tool", False):
-            return
+    def _end_nested_run(self) -> None:
+        """Count what an agent that ran as this tool used, and forget where it was paused.
+
+        Its loop does not run again, and the SDK would take the pause for one of now.
+        """
+        drop_agent_tool_run_result(
+            cast("ResponseFunctionToolCall", self.context.tool_call),
+            scope_id=get_agent_tool_state_scope(self.context),
+        )
         segment = self.loop.execution.segment
         for step in self.journal.models_inside(self.frame.path):
             if step.segment == segment:
                 self.context.usage.add(response_of(step).usage)
 
     async def _make(self, *, edited: bool) -> Any:
+        await self.journal.settled()
         started = now()
         self.loop.execution.process_must_be_alive()
         try:
@@ -120,7 +128,7 @@ class _Call:
             return value
         if edited:
             value = _with_note(value, self.arguments)
-        await self.journal.record(self._step(body=self._body(value)), started)
+        self.journal.record(self._step(body=self._body(value)), started)
         return value
 
     async def _invoke(self) -> Any:
@@ -161,8 +169,8 @@ class _Call:
         agent_tool = getattr(self.tool, "_is_agent_tool", False)
         return bool(agent_tool) and value is None and not self.frame.loops
 
-    async def _outcome_unknown(self) -> str:
-        await self.journal.close_unknown(self._step(), OUTCOME_UNKNOWN)
+    def _outcome_unknown(self) -> str:
+        self.journal.close_unknown(self._step(), OUTCOME_UNKNOWN)
         return OUTCOME_UNKNOWN
 
     def _step(self, body: dict[str, Any] | None = None) -> Step:
