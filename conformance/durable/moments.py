@@ -3,9 +3,11 @@
 import os
 import re
 import signal
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from timestep.database import Database
+from timestep.database.pipeline import Answered, Pipeline
 
 QUIET = ("register_executor", "keep_executor_alive", "adopt_runs", "expire_approvals")
 
@@ -39,14 +41,33 @@ class Moments:
 
         Database.fetch_sync = watched
 
-    def names_of(self, statement: str, values: tuple[object, ...]) -> list[str]:
-        """Return what a statement changes: a name for each step that it writes."""
+    def watch_pipelines(self) -> None:
+        """Let every step that an event loop writes be such moments too."""
+        moments, send = self, Pipeline.send
+
+        def watched(
+            self: Pipeline, statement: bytes, rows: Sequence[Sequence[object]], answered: Answered
+        ) -> None:
+            names = [name for row in rows for name in moments.names_of(statement.decode(), row)]
+            for name in names:
+                moments.pass_by(f"before {name}")
+
+            def answered_watched(answers: list[str | None] | None) -> None:
+                for name in names if answers else ():
+                    moments.pass_by(f"after {name}")
+                answered(answers)
+
+            send(self, statement, rows, answered_watched)
+
+        Pipeline.send = watched
+
+    def names_of(self, statement: str, values: Sequence[object]) -> list[str]:
+        """Return what a statement changes: a name for the step that it writes."""
         found = re.search(r"timestep\.([a-z_]+)_v\d+\(", statement)
         if found is None or found[1] in QUIET:
             return []
         if found[1] in ("record_step", "begin_step"):
-            keys = cast("list[object]", values[2] if isinstance(values[2], list) else [values[2]])
-            return [f"{found[1]} {key}" for key in keys]
+            return [f"{found[1]} {values[2]}"]
         if found[1] == "append_run_items":
             return [f"{found[1]} {values[3]}:{values[4]}"]
         times = sum(seen.startswith(f"before {found[1]} ") for seen in self.seen)

@@ -49,6 +49,7 @@ class Worker:
         os.environ.update(command["environment"])
         self.moments.last = command.get("kill", "")
         self.moments.watch_database()
+        self.moments.watch_pipelines()
         self.company = Company(
             journal=Path(command["journal"]),
             work_seconds=command.get("work_seconds", {}),

@@ -51,12 +51,17 @@ def model(number: int) -> Step:
     return Step(key=f"m::{number}", kind="model", agent="a", name="m", body={"output": []})
 
 
+async def has_written(run: Journal, step: Step) -> None:
+    run.record(step)
+    await run.settled()
+
+
 async def blocked(journals: Journals, url: str, act: Callable[[], object]) -> None:
     """Do something while a step of another run keeps the writer busy."""
     other = await journals.of("other")
     with psycopg.connect(url) as connection:
         connection.execute("select from timestep.runs where run_id = 'other' for update")
-        await other.record(tool(0))
+        other.record(tool(0))
         act()
         await asyncio.sleep(0)
     await other.settled()
@@ -67,12 +72,12 @@ async def test_steps_that_wait_together_share_a_commit(
 ) -> None:
     runs = [await journals.of(f"r{n}") for n in range(5)]
     steps = [(run, tool(n)) for n in range(1, 5) for run in runs]
-    tasks: list[asyncio.Task[None]] = []
-    await blocked(
-        journals, database_url,
-        lambda: tasks.extend(asyncio.ensure_future(run.record(step)) for run, step in steps),
-    )  # fmt: skip
-    await asyncio.gather(*tasks)
+
+    def write() -> None:
+        for run, step in steps:
+            run.record(step)
+
+    await blocked(journals, database_url, write)
     await asyncio.gather(*(run.settled() for run in runs))
     written = "select count(*), count(distinct xmin::text) from timestep.steps where key <> 't:/c0'"
     assert execute(database_url, written) == [(20, 1)]
@@ -100,18 +105,38 @@ async def test_a_step_that_cannot_be_written_does_not_hinder_the_others(
     journals: Journals, database_url: str
 ) -> None:
     good, bad = await journals.of("good"), await journals.of("bad")
-    tasks: list[asyncio.Task[None]] = []
 
     def write() -> None:
-        tasks.append(asyncio.ensure_future(bad.record(tool(1, key="t:/\0"))))
-        tasks.append(asyncio.ensure_future(good.record(tool(1))))
+        bad.record(tool(1, key="t:/\0"))
+        bad.record(model(1))
+        good.record(tool(1))
 
     await blocked(journals, database_url, write)
-    await asyncio.gather(*tasks)
     await good.settled()
     with pytest.raises(psycopg.DataError):
         await bad.settled()
     assert not bad.lost, "it can still be written that the run has failed"
+    written = "select run_id from timestep.steps where run_id <> 'other'"
+    assert execute(database_url, written) == [("good",)], "nothing follows what is not written"
+
+
+async def test_nothing_follows_a_step_that_failed_meanwhile(
+    journals: Journals, database_url: str
+) -> None:
+    bad = await journals.of("bad")
+    many = [await journals.of(f"r{number}") for number in range(60)]
+
+    def write() -> None:
+        bad.record(tool(1, key="t:/\0"))
+        for run in many:  # so many that what comes after them is not in the same commit
+            run.record(tool(1))
+        bad.record(model(1))
+
+    await blocked(journals, database_url, write)
+    await asyncio.gather(*(run.settled() for run in many))
+    await bad.quiet()
+    written = "select count(*) from timestep.steps where run_id = 'bad'"
+    assert execute(database_url, written) == [(0,)]
 
 
 async def test_nothing_is_written_before_the_result_of_a_tool(
@@ -120,8 +145,9 @@ async def test_nothing_is_written_before_the_result_of_a_tool(
     run = await journals.of("r")
     with psycopg.connect(database_url) as connection:
         connection.execute("select from timestep.runs where run_id = 'r' for update")
-        await run.record(tool(1))  # returns, although nothing can be written
-        answer = asyncio.ensure_future(run.record(model(1)))
+        run.record(tool(1))  # returns, although nothing can be written
+        run.record(model(1))
+        answer = asyncio.ensure_future(run.settled())
         begun = asyncio.ensure_future(run.begin(tool(2)))
         await asyncio.sleep(0.2)
         assert not answer.done()
@@ -143,10 +169,10 @@ async def test_a_connection_that_was_lost_while_idle_is_replaced(
 ) -> None:
     run = await journals.of("r")
     for number in (1, 2):
-        await run.record(model(number))
+        await has_written(run, model(number))
     for number in (3, 4, 5):
         assert execute(database_url, TERMINATE) == [(int(number != 4),)]  # 3 went by the thread
-        await run.record(model(number))
+        await has_written(run, model(number))
     assert execute(database_url, "select count(*) from timestep.steps") == [(5,)]
 
 
@@ -155,11 +181,11 @@ async def test_a_step_whose_connection_was_lost_is_written_once(
 ) -> None:
     run = await journals.of("r")
     for number in (1, 2):
-        await run.record(model(number))
+        await has_written(run, model(number))
     with psycopg.connect(database_url) as connection:
         connection.execute("select from timestep.runs where run_id = 'r' for update")
-        steps = [asyncio.ensure_future(run.record(tool(number))) for number in (1, 2)]
-        await asyncio.gather(*steps)
+        for number in (1, 2):
+            run.record(tool(number))
         await asyncio.to_thread(until, lambda: execute(database_url, TERMINATE) == [(1,)])
     await run.settled()
     written = "select key from timestep.steps where kind = 'tool' order by key"
@@ -171,13 +197,13 @@ async def test_a_step_larger_than_what_a_socket_takes(
 ) -> None:
     run = await journals.of("r")
     for number in (1, 2):
-        await run.record(model(number))
+        await has_written(run, model(number))
     large = Step(
         key="t:/c3", kind="tool", agent="a", name="look", call_id="c3",
         body={"output": "x" * 20_000_000},
     )  # fmt: skip
-    await run.record(large)
-    await run.record(model(3))
+    run.record(large)
+    await has_written(run, model(3))
     lengths = "select length(body) from timestep.steps where key = 't:/c3'"
     assert execute(database_url, lengths) == [(20_000_000 + len('{"output":""}'),)]
 
@@ -194,7 +220,7 @@ def test_an_event_loop_that_watches_no_sockets(database_url: str) -> None:
         journals = Journals(await open_database(database_url))
         run = await journals.of("r")
         for number in (1, 2, 3):
-            await run.record(model(number))
+            await has_written(run, model(number))
         journals.writer.close()
 
     with asyncio.Runner(loop_factory=LoopWithoutSockets) as runner:
@@ -207,7 +233,7 @@ def test_an_event_loop_that_ends_leaves_no_connection(database_url: str) -> None
         made = Journals(await open_database(database_url))
         run = await made.of(f"r{key}")
         for number in (1, 2):
-            await run.record(model(number))
+            await has_written(run, model(number))
         return made
 
     for key in (1, 2):

@@ -37,6 +37,7 @@ from openai import AsyncOpenAI
 from support.waiting import until
 from timestep import Session
 from timestep.database import Database
+from timestep.database.pipeline import Pipeline
 from timestep.durable.approvals import decide_approval
 from timestep.durable.configuration import configure_dbos
 from timestep.durable.endings import cancel_run, delete_runs
@@ -281,6 +282,17 @@ def count_statements() -> None:
         return rows
 
     Database.fetch_sync = counted  # type: ignore[method-assign]
+    send = Pipeline.send
+
+    def sent(self: Pipeline, statement: bytes, rows: Any, answered: Any) -> None:
+        def answered_counted(answers: Any) -> None:
+            kill.at("after")
+            answered(answers)
+
+        kill.at("before")
+        send(self, statement, rows, answered_counted)
+
+    Pipeline.send = sent  # type: ignore[method-assign]
 
 
 async def run(

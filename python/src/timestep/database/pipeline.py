@@ -5,7 +5,7 @@ so one commit. Whether they took effect is known only once all of them have been
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 from psycopg.pq import ExecStatus
@@ -13,7 +13,6 @@ from psycopg.pq.abc import PGresult
 
 from timestep.database.connect import Connection
 
-Values = Sequence[object]
 Answered = Callable[[list[str | None] | None], None]
 
 
@@ -46,7 +45,7 @@ class Pipeline:
         """Whether it can be used no more: it was closed, or the connection was lost."""
         return not self._watched
 
-    def send(self, statement: bytes, rows: Iterable[Values], answered: Answered) -> None:
+    def send(self, statement: bytes, rows: Sequence[Sequence[object]], answered: Answered) -> None:
         """Run a statement for each row of values, all in one transaction.
 
         Args:

@@ -5,8 +5,9 @@
 - What time means: a row is written when its call has ended. A call without a row is made again.
 - On failure: a write that got no answer is sent once more; the same row twice is one row.
 
-What a tool returned is written while the agent loop goes on to ask the model. Whatever else the run
-writes or begins waits for it: no row, no item of a session and no call is ever ahead of it.
+What a tool returned is written while the agent loop goes on to ask the model, and what a model
+answered may be written while the SDK reads it. Whatever the run does with it waits: no call of a
+tool, no handoff, no item of a session and no end is ever ahead of the rows before it.
 """
 
 import asyncio
@@ -163,36 +164,32 @@ class Journal:
             raise self.ownership_lost()
         return rows[0]["begin_step_v2"] == "started"
 
-    async def close_unknown(self, step: Step, told: str) -> None:
+    def close_unknown(self, step: Step, told: str) -> None:
         """End a call that was begun, and of which nobody knows whether it took effect."""
-        await self.record(dataclasses.replace(step, status="unknown", body={"output": told}))
+        self.record(dataclasses.replace(step, status="unknown", body={"output": told}))
 
-    async def record(self, step: Step, started_at: datetime | None = None) -> None:
-        """Write a step that has ended; that of a tool is left to be written.
+    def record(self, step: Step, started_at: datetime | None = None) -> None:
+        """Leave a step that has ended to be written, after those before it; see `settled`.
 
         Raises:
-            RunOwnershipLostError: The run has another owner.
-            DatabaseUnavailableError: It could not be written. This execution is over; the run goes
-                on from what is written.
+            RunOwnershipLostError: The run has another owner, as far as is known.
         """
         if self.lost:
             raise self.ownership_lost()
         if self.refusal:
             raise self.refusal
-        if step.kind != "tool":
-            await self.settled()
-        written = self.writer.write(lambda: self._row(step, started_at))
+        before = self._unsettled[-1] if self._unsettled else None
+        written = self.writer.write(lambda: self._row(step, started_at), after=before)
         written.add_done_callback(self._note)
         self._unsettled.append(written)
-        if step.kind != "tool":
-            await self.settled()
 
     async def settled(self) -> None:
         """Wait until everything that was left to be written is written.
 
         Raises:
             RunOwnershipLostError: The run has another owner.
-            DatabaseUnavailableError: It could not be written.
+            DatabaseUnavailableError: It could not be written. This execution is over; the run goes
+                on from what is written.
         """
         for written in tuple(self._unsettled):
             if not await asyncio.shield(written):

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import cast
 
 import psycopg
 
@@ -53,15 +54,18 @@ class JournalWriter:
         self._lock = threading.Lock()
         self._queues: dict[asyncio.AbstractEventLoop, _Queue] = {}
 
-    def write(self, values: Values) -> "asyncio.Future[bool]":
+    def write(
+        self, values: Values, *, after: "asyncio.Future[bool] | None" = None
+    ) -> "asyncio.Future[bool]":
         """Write a step; the future says whether the run was still this execution's.
 
         Args:
             values: Makes what record_step_v2 takes.
+            after: The step before it. If that is not written, this one is not either (None).
         """
         loop = asyncio.get_running_loop()
         queue = self._queues.get(loop) or self._new_queue(loop)
-        return queue.write(values)
+        return queue.write(_Step(values, after, loop.create_future()))
 
     def close(self) -> None:
         """Let what waits be written, and close the connections."""
@@ -81,7 +85,25 @@ class JournalWriter:
 @dataclass
 class _Step:
     values: Values
+    after: "asyncio.Future[bool] | None"
     written: "asyncio.Future[bool]"
+
+    def refused(self) -> Result | None:
+        """Return what became of the step before, if it was not written."""
+        if self.after is None or not self.after.done() or self.after.cancelled():
+            return None
+        error = self.after.exception()
+        if error is not None:
+            return cast("Exception", error)
+        return None if self.after.result() else False
+
+    def settle(self, result: Result) -> None:
+        if self.written.done():
+            return  # whoever waited was cancelled
+        if isinstance(result, Exception):
+            self.written.set_exception(result)
+        else:
+            self.written.set_result(result)
 
 
 @dataclass
@@ -98,8 +120,7 @@ class _Queue:
     may_have_pipeline: bool = True
     connection: Connection | None = None  # the next pipeline's, made by the thread
 
-    def write(self, values: Values) -> "asyncio.Future[bool]":
-        step = _Step(values, self.loop.create_future())
+    def write(self, step: _Step) -> "asyncio.Future[bool]":
         self.waiting.append(step)
         if not self.busy:
             self._write_next()
@@ -122,10 +143,16 @@ class _Queue:
             self.connection.close()
 
     def _write_next(self) -> None:
-        count = min(len(self.waiting), _MOST_AT_ONCE)
-        self.busy = count > 0
+        steps: list[_Step] = []
+        while self.waiting and len(steps) < _MOST_AT_ONCE:
+            step = self.waiting.popleft()
+            if (refused := step.refused()) is None:
+                steps.append(step)
+            else:
+                step.settle(refused)
+        self.busy = bool(steps)
         if self.busy:
-            self._send([self.waiting.popleft() for _ in range(count)])
+            self._send(steps)
         elif self.closing:
             self._close()
 
@@ -147,20 +174,18 @@ class _Queue:
 
     def _tell(self, steps: list[_Step], results: Sequence[Result]) -> None:
         for step, result in zip(steps, results, strict=True):
-            if step.written.done():
-                continue  # whoever waited was cancelled
-            if isinstance(result, Exception):
-                step.written.set_exception(result)
-            else:
-                step.written.set_result(result)
+            step.settle(result)
         self._write_next()
 
     def _write_by_thread(self, steps: list[_Step]) -> None:
-        results = [self._written(step.values) for step in steps]
-        if True in results and self.may_have_pipeline and not self.closing:
+        results: dict[asyncio.Future[bool], Result] = {}
+        for step in steps:
+            before = results.get(step.after, True) if step.after else True
+            results[step.written] = self._written(step.values) if before is True else before
+        if True in results.values() and self.may_have_pipeline and not self.closing:
             self._connect()
         try:
-            self.loop.call_soon_threadsafe(self._told_by_thread, steps, results)
+            self.loop.call_soon_threadsafe(self._told_by_thread, steps, list(results.values()))
         except RuntimeError:
             logger.info("%d steps were written after their event loop had ended", len(steps))
 

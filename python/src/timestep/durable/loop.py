@@ -20,6 +20,7 @@ class Loop:
     added: int = 0  # how many items it has added to its session
     agent: str = ""  # whose turn it is
     must_stay_whole: bool = False  # a model of it is told when the SDK's loop ends
+    is_watched: bool = True  # code of the caller may see a model's answer before a tool is called
 
     @property
     def journal(self) -> Journal:

@@ -105,6 +105,8 @@ class RecordedAgents:
         invoke = cast("Callable[..., Any]", handoff.on_invoke_handoff)
 
         async def invoke_recorded(context: RunContextWrapper[Any], arguments: str) -> Agent[Any]:
+            if (loop := current_loop.get()) is not None:
+                await loop.journal.settled()
             return self.of(await invoke(context, arguments))
 
         recorded.on_invoke_handoff = invoke_recorded

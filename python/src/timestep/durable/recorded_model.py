@@ -89,7 +89,9 @@ class RecordedModel(Model):
         except BaseException:
             loop.journal.forget_question(key)
             raise
-        await self._record(loop, response, started)
+        self._record(loop, response, started)
+        if loop.is_watched:
+            await loop.journal.settled()
         return response
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -113,14 +115,15 @@ class RecordedModel(Model):
                     if isinstance(event, ResponseCompletedEvent):
                         response = _streamed_response(event.response, finished)
                         call.used(response.usage)
-                        await self._record(loop, response, started)
+                        self._record(loop, response, started)
+                        await loop.journal.settled()
                     yield event
         finally:
             loop.journal.forget_question(key)
 
-    async def _record(self, loop: Loop, response: ModelResponse, started: datetime) -> None:
+    def _record(self, loop: Loop, response: ModelResponse, started: datetime) -> None:
         usage = response.usage
-        await loop.journal.record(
+        loop.journal.record(
             Step(
                 key=loop.next_model_key(),
                 kind="model",

@@ -73,7 +73,8 @@ class RecordedSession:
         loop = self.loop
         if body is not None:
             step = Step(key=key, kind="session", agent=loop.agent, name="session", body=body)
-            await loop.journal.record(step)
+            loop.journal.record(step)
+            await loop.journal.settled()
             return body
         step = loop.journal.rows.get(key)
         return step and step.body

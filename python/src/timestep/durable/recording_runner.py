@@ -8,13 +8,14 @@ recorded as well. Everywhere else the runner before this one does its work uncha
 import dataclasses
 from typing import Any, cast
 
-from agents import Agent, RunConfig, RunResult, RunResultStreaming, RunState
+from agents import Agent, FunctionTool, RunConfig, RunResult, RunResultStreaming, RunState
 from agents.models.interface import Model
 from agents.run import AgentRunner, get_default_agent_runner, set_default_agent_runner
 
 from timestep.durable.loop import Frame, Loop, current_frame, current_loop
 from timestep.durable.recorded_model import RecordedModel, RecordedProvider
 from timestep.durable.recorded_session import recorded_session
+from timestep.durable.registry import reachable
 from timestep.durable.stretches import run_in_stretches
 from timestep.errors import NotDurableError
 
@@ -87,7 +88,24 @@ def _recorded(
     if session is not None:
         session = recorded_session(session, loop)
     config = _recorded_config(options.get("run_config"))
+    loop.is_watched = bool(options.get("hooks") or config.output_guardrails) or any(
+        map(_sees_answers, reachable(agent))
+    )
     return recorded, {**options, "run_config": config, "session": session}
+
+
+def _sees_answers(agent: Agent[Any]) -> bool:
+    """Return whether code of the caller may see a model's answer before a tool is called."""
+    return bool(
+        agent.hooks
+        or agent.output_guardrails
+        or agent.mcp_servers
+        or not all(isinstance(tool, FunctionTool) and _is_just_called(tool) for tool in agent.tools)
+    )
+
+
+def _is_just_called(tool: FunctionTool) -> bool:
+    return isinstance(tool.needs_approval, bool) and not tool.tool_input_guardrails
 
 
 def _recorded_config(config: RunConfig | dict[str, Any] | None) -> RunConfig:

@@ -79,7 +79,8 @@ async def close_rejected(execution: "Execution", call_id: str | None, message: s
     """Note what the model is told about a call of unknown outcome that is not made again."""
     for step in begun_calls(execution.journal).values():
         if step.call_id == call_id:
-            await execution.journal.close_unknown(step, message)
+            execution.journal.close_unknown(step, message)
+    await execution.journal.settled()
 
 
 def _asks(execution: "Execution", step: Step) -> bool:
