@@ -1,6 +1,7 @@
 """Decisions, cancelling and limits that come from the other language."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -92,6 +93,34 @@ def test_a_state_that_was_decided_on_in_memory_goes_on(
     assert made(world, story) == (["look", "refund"] if approve else ["look"])
     told = "refunded 2" if approve else "No, thank you."
     assert output_of(world, story) == told
+
+
+@by_every_pair
+def test_an_agent_as_a_tool_that_ended_before_a_death_is_not_paused_once_more(
+    world: World, staff: dict[str, Driver], first: str, second: str
+) -> None:
+    """Its pause is still in the state of the segment that is executed again."""
+    run = f"pause.{next(world.numbers)}"
+    turns = [
+        says(call("research", "c1", input=f"Find out [{run}.inner].")),
+        says(call("look", "c2", n=2)),
+        says(call("refund", "c3", n=3)),
+        says("done"),
+    ]
+    inner = [says(call("risky", "n1", n=1)), says("found")]
+    Story(world.server, run, turns=turns, inner=inner).tell()
+    command = {"run": run, "company": run, "session": run}
+    assert success(staff[second].ask("run", **command))["interruptions"] == ["n1"]
+    worker = world.hire(first, kill="inside /c2")
+    with suppress(DriverDiedError):
+        raise AssertionError(worker.send("run", **command, approve=True).wait())
+    world.bury(worker)
+    assert success(staff[second].ask("run", **command))["interruptions"] == ["c3"]
+    ended = success(staff[second].ask("run", **command, approve=True))
+    assert (ended["status"], ended["output"]) == ("completed", "done")
+    assert [each["tool"] for each in world.tool_calls(run) if each["what"] == "start"] == [
+        "risky", "look", "look", "refund",
+    ]  # fmt: skip
 
 
 @by_every_pair
