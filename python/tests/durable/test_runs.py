@@ -1,10 +1,17 @@
 """Durable runs from the outside: real processes, a real database, the scripted model."""
 
 import json
+import time
 
+import psycopg
 import pytest
-from support.durable import Company, call, says
+from support.durable import Company, answer_of, call, says
 from support.waiting import until
+
+BLOCKED = (
+    "select count(*) from pg_stat_activity"
+    " where query like '%record_step_v2%' and wait_event_type = 'Lock'"
+)
 
 
 def test_a_run_is_recorded_step_by_step(company: Company) -> None:
@@ -17,6 +24,25 @@ def test_a_run_is_recorded_step_by_step(company: Company) -> None:
         ("m::0", "done"), ("m::1", "done"), ("t:/c1", "done"), ("t:/c2", "done"),
     ]  # fmt: skip
     assert [effect[2] for effect in company.effects("end")] == ["w/c1", "w/c2"]
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_tool_is_called_before_the_answer_is_recorded(
+    company: Company, watched: bool, stream: bool
+) -> None:
+    first, last = says(call("look", "c1", n=1)), says("done")
+    company.script({**first, "hold": "asked"}, last)
+    process = company.worker("run", workflow_id="w", watched=watched, stream=stream)
+    company.server.wait_until_held(company.script_id, "asked")
+    with psycopg.connect(company.url) as connection:
+        connection.execute("select from timestep.runs where run_id = 'w' for update")
+        company.server.release(company.script_id, "asked")
+        until(lambda: company.rows(BLOCKED) == [(1,)])
+        time.sleep(0.3)  # a call that does not wait would come right away
+        assert company.effects() == []
+    assert answer_of(process)["status"] == "completed"
+    assert len(company.effects("end", "look")) == 1
 
 
 def test_the_same_id_is_the_same_run_in_another_process(company: Company) -> None:

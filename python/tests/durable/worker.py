@@ -149,7 +149,9 @@ async def risky(context: RunContextWrapper[Any], n: int) -> str:
 
 
 billing = Agent(name="billing", instructions="You do billing.", tools=[look, mail, refund])
-researcher = Agent(name="researcher", instructions="You research.", tools=[fetch, risky, pay, transfer])
+researcher = Agent(
+    name="researcher", instructions="You research.", tools=[fetch, risky, pay, transfer]
+)
 triage = Agent(
     name="triage",
     instructions="You do triage.",
@@ -304,6 +306,7 @@ async def run(
     timeout_seconds: float | None = None,
     text: str = "please",
     approval_seconds: float | None = None,
+    watched: bool = True,
 ) -> dict[str, Any]:
     count_statements()
     result = await run_agent_workflow(
@@ -314,7 +317,7 @@ async def run(
         stream=stream,
         timeout_seconds=timeout_seconds,
         approval_seconds=approval_seconds,
-        hooks=turns,
+        hooks=turns if watched else None,
     )
     while approve and result.status == "interrupted":
         for approval in await list_approvals(run_id=workflow_id):
