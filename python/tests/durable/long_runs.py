@@ -66,7 +66,8 @@ class Watch:
 
     def __init__(self) -> None:
         self.requests: list[Any] = []  # everything that the model was given
-        self.inputs: list[Any] = []  # the input that tools and instructions see
+        self.inputs: list[Any] = []  # what tools see of the run
+        self.usages: list[Usage] = []  # and what they could keep of it
         self.hooks: list[str] = []
         self.spans: list[Any] = []
         self.cuts = 0
@@ -87,6 +88,7 @@ def at(what: str) -> None:
 
 def effect(context: RunContextWrapper[Any], value: object) -> None:
     watch.inputs.append([context.turn_input, context.usage.requests])
+    watch.usages.append(context.usage)
     with Path(os.environ["EFFECTS"]).open("a") as file:
         file.write(json.dumps(value) + "\n")
     at("tool")
@@ -335,7 +337,7 @@ def told(result: Any) -> dict[str, Any]:
         "normalized": result.to_input_list(mode="normalized"),
         "responses": [response.response_id for response in result.raw_responses],
         "output": repr(result.final_output),
-        "agent": result.last_agent.name,
+        "agent": [result.last_agent.name, repr(result.last_agent.tool_use_behavior)],
         "usage": repr(result.context_wrapper.usage),
         "turn_input": result.context_wrapper.turn_input,
         "state": state,
@@ -362,6 +364,7 @@ def seen() -> dict[str, Any]:
     return {
         "requests": [request[:-1] for request in was.requests],
         "inputs": was.inputs,
+        "usages": len(set(map(id, was.usages))),
         "hooks": was.hooks,
         "spans": was.spans,
         "cuts": was.cuts,

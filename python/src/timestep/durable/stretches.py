@@ -212,8 +212,6 @@ class Stretches:
         items = result._model_input_items
         if not all(type(item) in _ITEMS for item in items):
             return None
-        if not _are_same([*self._items, *items], result.new_items):
-            return None
         sent = prepare_model_input_items((), run_items_to_input_items(items))
         return sent if len(sent) == len(items) else None
 
@@ -284,10 +282,6 @@ def _state(result: RunResult) -> RunState[Any, Any]:
 
 def _as_items(given: str | list[TResponseInputItem] | None) -> list[TResponseInputItem]:
     return ItemHelpers.input_to_new_input_list(cast("Any", given))
-
-
-def _are_same(items: list[RunItem], others: list[RunItem]) -> bool:
-    return len(items) == len(others) and all(map(lambda a, b: a is b, items, others))
 
 
 def _is_left_alone(items: list[Any]) -> bool:
