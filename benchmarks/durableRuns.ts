@@ -88,11 +88,14 @@ async function crowd(server: pg.Client): Promise<void> {
   }
   const processor = Math.min(...measured.durable) / Math.min(...measured.plain);
   show(`${CROWD}: processor time`, processor, 1.3);
-  const running = longestCallback(work);
+  const running = work();
   await sleep(500);
-  const connections = await counted(server, CONNECTIONS);
-  show(`${CROWD}: connections`, connections, 20, 'connections');
-  show(`${CROWD}: longest block`, await running, 20, 'ms');
+  show(`${CROWD}: connections`, await counted(server, CONNECTIONS), 20, 'connections');
+  await running;
+  const blocks: number[] = [];
+  // the first time much is compiled that the measurement itself needs
+  for (let round = 0; round < 3; round += 1) blocks.push(await longestCallback(work));
+  show(`${CROWD}: longest block`, Math.min(...blocks), 20, 'ms');
 }
 
 function durable(turns: number, manner?: Manner): Work {

@@ -26,7 +26,7 @@ const ARRAYS = TYPES.map((type, index) => `$${index + 1}::${type}[]`).join(', ')
 const SEVERAL = `select timestep.record_step_v2(${NAMES})
   from unnest(${ARRAYS}) with ordinality as step (${NAMES}, place) order by place`;
 const MOST_AT_ONCE = 100;
-const TOLD_AT_ONCE = 10;
+const TOLD_AT_ONCE = 5;
 
 /** What record_step_v2 takes. */
 export type StepValues = readonly unknown[];
