@@ -55,6 +55,7 @@ from timestep.durable.approvals import decide_approval
 from timestep.durable.configuration import configure_dbos
 from timestep.durable.launch import ensure_dbos_launched
 from timestep.durable.reading import list_approvals
+from timestep.durable.result import WorkflowResult
 from timestep.durable.resuming import resume_run
 from timestep.durable.runs import run_agent_workflow
 
@@ -303,6 +304,14 @@ class Watching(AgentRunner):
         return result
 
 
+class OwnRunner(AgentRunner):
+    """A runner that was there before durable runs, and notes what it runs."""
+
+    async def run(self, starting_agent: Any, input: Any, **options: Any) -> RunResult:  # noqa: A002
+        watch.hooks.append(f"run {starting_agent.name}")
+        return await super().run(starting_agent, input, **options)
+
+
 class Spans(TracingProcessor):
     """Notes traces and agent spans."""
 
@@ -427,7 +436,7 @@ async def several(*, calls: list[tuple[str, dict[str, Any]]]) -> list[dict[str, 
     return [await globals()[command](**options) for command, options in calls]
 
 
-helper = Agent(name="helper", instructions="Help.", tools=[find])
+helper = Agent(name="helper", instructions="Help.", tools=[find, pay])
 second = Agent(name="second", instructions="Go on.", tools=[add, find])
 lead = Agent(
     name="lead",
@@ -438,16 +447,28 @@ lead = Agent(
 )
 
 
-async def served(*, workflow_id: str | None, session_id: str | None = None) -> dict[str, Any]:
+async def served(
+    *, workflow_id: str | None, session_id: str | None = None, turns_in_one: int = TURNS
+) -> dict[str, Any]:
     """Ask the scripted model, as a durable run if it has an id."""
+    stretches.TURNS = turns_in_one
     session = Session(session_id) if session_id else None
     options: Any = {"session": session, "max_turns": 99}
     if workflow_id is None:
         output = (await Runner.run(lead, "please", **options)).final_output
     else:
-        options["workflow_id"] = workflow_id
-        output = (await run_agent_workflow(lead, "please", **options)).final_output
+        run = await run_agent_workflow(lead, "please", workflow_id=workflow_id, **options)
+        output = (await approved(run)).final_output
     return {"output": output, "cuts": watch.cuts, "inputs": watch.inputs}
+
+
+async def approved(run: WorkflowResult) -> WorkflowResult:
+    """Approve all that a run waits for, and return what it came to."""
+    while run.status == "interrupted":
+        for approval in await list_approvals(run_id=run.run_id):
+            await decide_approval(approval.approval_id, approve=True)
+        run = await (await resume_run(run.run_id)).get_result()
+    return run
 
 
 def count_cuts() -> None:
@@ -466,6 +487,8 @@ async def main(command: str, options: dict[str, Any]) -> Any:
     set_tracing_disabled(not traced)
     set_trace_processors([Spans()])
     count_cuts()
+    if options.pop("own_runner", False):
+        set_default_agent_runner(OwnRunner())
     configure_dbos(agents=[lead], lease_seconds=3)
     await ensure_dbos_launched()
     set_default_agent_runner(Watching(get_default_agent_runner()))

@@ -177,6 +177,12 @@ def test_a_run_that_could_tell_is_not_cut(office: Office) -> None:
         assert bool(one["hooks"]) == (special in ("hooks", "agent hooks", "model")), special
 
 
+def test_a_runner_of_somebody_else_runs_a_loop_once(office: Office) -> None:
+    found = office.told("durable", workflow_id="w", turns=LONG, own_runner=True)
+    assert found["hooks"] == ["run lead"]
+    assert found["cuts"] == 0
+
+
 def test_a_run_is_not_cut_with_an_sdk_that_is_made_otherwise() -> None:
     program = (
         "import agents, agents.run_internal.items as items; del items.normalize_resumed_input;"
@@ -231,6 +237,22 @@ def test_the_server_of_the_model_gets_the_same_bytes(
     assert len(requests) == len(journey())
     assert office.session() == rows
     assert bool(rows) == (session_id is not None)
+
+
+def test_an_agent_as_a_tool_pauses_behind_a_cut(office: Office) -> None:
+    steps = [says(call("add", f"c{n}", number=n)) for n in range(1, LONG)]
+    asks = says(call("ask_helper", "h", input="?"), call("add", "b", number=0))
+    steps[TURNS + 3 : TURNS + 3] = [asks, says(call("pay", "p", number=1)), says("helped")]
+    found: list[Any] = []
+    for turns_in_one in (WHOLE, TURNS):
+        office.script(*steps, says("done"))
+        answer = office.told("served", workflow_id="w", turns_in_one=turns_in_one)
+        assert answer.pop("cuts") == (2 if turns_in_one == TURNS else 0)
+        assert answer["output"] == "done"
+        found.append([answer, asked(office), office.of(SAVED, "w"), office.of(JOURNAL, "w")])
+        office.forget()
+    assert found[1] == found[0]
+    assert len(found[1][2]) == 1
 
 
 KILLS = ["cut:1", "cut:2", f"tool:{TURNS}", f"tool:{TURNS + 5}", f"tool:{2 * TURNS + 8}"]

@@ -122,7 +122,7 @@ async def run_in_stretches(
         run_input: What it is given, or the state that it goes on from.
         options: What else the SDK's runner is given.
     """
-    if not _may_be_cut(loop, agent, run_input, options):
+    if type(runner) is not AgentRunner or not _may_be_cut(loop, agent, run_input, options):
         return await runner.run(agent, run_input, **cast("Any", options))
     stretches = Stretches(loop)
     config = dataclasses.replace(options["run_config"], call_model_input_filter=stretches.put_in)
