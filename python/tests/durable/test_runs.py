@@ -72,6 +72,14 @@ def test_a_run_pauses_and_goes_on_in_another_process(company: Company) -> None:
     assert len(company.effects("end", "refund")) == len(company.effects("end", "look")) == 1
 
 
+def test_a_run_that_is_decided_on_at_once_goes_on_at_once(company: Company) -> None:
+    company.script(says(call("refund", "c1", n=1)), says("done"))
+    answer = company.run("decide_at_once", workflow_id="w")
+    assert (answer["status"], answer["output"]) == ("completed", "done")
+    # nobody had to take the second segment over
+    assert company.rows("select workflow_id from timestep.runs") == [("w:r1",)]
+
+
 def test_a_run_goes_on_from_its_state(company: Company) -> None:
     company.script(says(call("refund", "c1", n=1), call("refund", "c2", n=2)), says("done"))
     company.run("run", workflow_id="w", approve=False)

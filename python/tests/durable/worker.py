@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import mcp.types
+import psycopg
 from agents import (
     Agent,
     GuardrailFunctionOutput,
@@ -335,6 +336,22 @@ async def decide(*, workflow_id: str, **decision: Any) -> dict[str, Any]:
     for approval in await list_approvals(run_id=workflow_id):
         await decide_approval(approval.approval_id, **decision)
     return answer(await (await resume_run(workflow_id)).get_result())
+
+
+async def decide_at_once(*, workflow_id: str) -> dict[str, Any]:
+    """Decide before DBOS could note that the run has paused, and let it go on."""
+    asked_for = asyncio.create_task(run_agent_workflow(triage, "please", workflow_id=workflow_id))
+    lock = "select 1 from dbos.workflow_status where workflow_uuid = %s for update"
+    url = os.environ["PG_CONNECTION_URI"]
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        while (await connection.execute(lock, [workflow_id])).rowcount == 0:  # noqa: ASYNC110 - rows
+            await asyncio.sleep(0.01)
+        while not (waiting := await list_approvals(run_id=workflow_id)):  # noqa: ASYNC110 - rows
+            await asyncio.sleep(0.01)
+        await decide_approval(waiting[0].approval_id, approve=True)
+        result = await (await resume_run(workflow_id)).get_result()
+    await asked_for
+    return answer(result)
 
 
 async def by_state(

@@ -117,7 +117,10 @@ export const runAgentBody = DBOS.registerWorkflow(executeOrWait, {
 });
 
 async function executeOrWait(run: RunArgument): Promise<Ended> {
-  const started = run.epoch === undefined ? liveRuns.get(run.run_id)?.execution : undefined;
+  const live = liveRuns.get(run.run_id);
+  // DBOS may not have noted the end of the segment before yet
+  const isStarted = run.epoch === undefined && live?.segment === (run.segment ?? 0);
+  const started = isStarted ? live?.execution : undefined;
   return await (started ?? executeRun(run, undefined, { workflowId: String(DBOS.workflowID) }));
 }
 

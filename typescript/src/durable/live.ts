@@ -68,6 +68,8 @@ export interface Live {
   runner?: Runner | undefined;
   context?: Record<string, unknown> | undefined;
   errorHandlers?: RunOptions['errorHandlers'];
+  /** Which segment of the run is executed with it. */
+  segment?: number;
   /** Where the run was claimed as it was made. */
   claim?: Claim & BeginningRow;
   outcome?: Outcome;

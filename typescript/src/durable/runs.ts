@@ -383,6 +383,7 @@ export async function start(
     return;
   }
   live.outcome = new Outcome();
+  live.segment = segment;
   liveRuns.set(runId, live);
   live.execution = apart(() => executeRun(run, live, { workflowId }));
   live.workflow = apart(() => frame(run, live, begin));

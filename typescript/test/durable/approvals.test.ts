@@ -71,6 +71,16 @@ test('a process without agents decides, and whoever has the agent goes on once',
   expect(told.at(-1)).toMatchObject({ call_id: 'c1', output: 'Not this one.' });
 });
 
+test('a run that is decided on at once goes on at once', async () => {
+  await company.it.script(says(call('refund', 'c1', { n: 1 })), says('done'));
+  const answer = await company.it.run('decide_at_once', { workflow_id: 'w' });
+  expect(answer).toMatchObject({ status: 'completed', output: 'done' });
+  // nobody had to take the second segment over
+  expect(await company.it.rows('select workflow_id from timestep.runs')).toEqual([
+    { workflow_id: 'w:r1' },
+  ]);
+});
+
 test('of several decisions the first one counts', async () => {
   await paused(1);
   await here(async () => {

@@ -22,6 +22,7 @@ import {
   tool,
 } from '@openai/agents';
 import OpenAI from 'openai';
+import pg from 'pg';
 import { z } from 'zod';
 import { DatabasePool } from '../../src/database/pool.ts';
 import {
@@ -255,6 +256,23 @@ async function withNewSession({ workflow_id }: RunOptions): Promise<unknown[]> {
   return [session.sessionId, ...roles];
 }
 
+/** Decides before DBOS could note that the run has paused, and lets it go on. */
+async function decideAtOnce({ workflow_id: workflowId }: RunOptions): Promise<Answer> {
+  const askedFor = runAgentWorkflow({ agent: triage, inputItems: 'please', workflowId });
+  const client = new pg.Client({ connectionString: process.env.PG_CONNECTION_URI });
+  await client.connect();
+  await client.query('begin');
+  const lock = 'select 1 from dbos.workflow_status where workflow_uuid = $1 for update';
+  await until(async () => (await client.query(lock, [workflowId])).rowCount === 1, 'it has begun');
+  const waiting = () => listApprovals({ runId: workflowId });
+  await until(async () => (await waiting()).length === 1, 'it waits');
+  await decideApproval(String((await waiting())[0]?.approvalId), { approve: true });
+  const result = await (await resumeRun(workflowId)).getResult();
+  await client.end();
+  await askedFor;
+  return answer(result);
+}
+
 /** Decides on the state in memory and goes on from it. */
 async function byState({
   workflow_id,
@@ -372,6 +390,7 @@ const commands: Record<string, (options: never) => Promise<unknown>> = {
   run,
   wait,
   by_state: byState,
+  decide_at_once: decideAtOnce,
   with_new_session: withNewSession,
   serve,
   together,

@@ -53,6 +53,7 @@ class Live:
     context: Any = None
     error_handlers: Any = None
     agents: RecordedAgents = field(default_factory=RecordedAgents)
+    segment: int = 0  # which of the run's is executed with it
     claim: dict[str, Any] | None = None  # where the run was claimed as it was made
     outcome: "asyncio.Future[SDKResult | None] | None" = None
     execution: "asyncio.Task[dict[str, Any]] | None" = None
@@ -101,7 +102,8 @@ class Execution:
 async def run_agent_body(run: dict[str, Any]) -> dict[str, Any]:
     """Execute a run, or wait for the execution that was started with this workflow."""
     live = live_runs.get(run["run_id"])
-    if live and live.execution and "epoch" not in run:
+    # DBOS may not have noted the end of the segment before yet
+    if live and live.segment == run.get("segment", 0) and live.execution and "epoch" not in run:
         return await asyncio.shield(live.execution)
     return await execute_run(run, None, workflow_id=str(DBOS.workflow_id))
 

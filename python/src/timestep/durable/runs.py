@@ -205,6 +205,7 @@ async def start(run_id: str, live: Live | None, *, segment: int) -> None:
         return
     live.outcome = asyncio.get_running_loop().create_future()
     live.outcome.add_done_callback(lambda future: future.cancelled() or future.exception())
+    live.segment = segment
     live_runs[run_id] = live
     live.execution = asyncio.create_task(execute_run(run, live, workflow_id=workflow_id))
     live.workflow = asyncio.create_task(_frame(run, live, workflow_id))
@@ -220,7 +221,8 @@ async def _frame(run: dict[str, Any], live: Live, workflow_id: str) -> None:
         logger.info("workflow %s: %s", workflow_id, error)
     finally:
         await asyncio.wait([cast("asyncio.Task[Any]", live.execution)])
-        live_runs.pop(run["run_id"], None)
+        if live_runs.get(run["run_id"]) is live:
+            live_runs.pop(run["run_id"])
 
 
 async def outcome(process: Process, run_id: str, live: Live) -> WorkflowResult:
