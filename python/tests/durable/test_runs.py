@@ -156,6 +156,24 @@ def test_an_approval_that_expires_is_a_rejection_and_the_run_goes_on(company: Co
     assert company.effects() == []
 
 
+def test_runs_whose_approvals_expired_do_not_wait_for_each_other(company: Company) -> None:
+    company.script(*[says(call("refund", "c1", n=1))] * 3, *[says("done")] * 2)
+    for name in ("a", "b", "c"):
+        company.run("run", workflow_id=name, approve=False, approval_seconds=3600)
+    sql = "update timestep.{} returning run_id"
+    # one was resumed outside of its run, one expired by a process that died then
+    company.rows(sql.format("run_states set status = 'done' where run_id = 'a'"))
+    now = "expires_at = now() where run_id in ('a', 'b')"
+    company.rows(sql.format(f"approvals set {now}"))
+    expired = "status = 'expired', decided_at = now(), message = 'Too late.' where run_id = 'c'"
+    company.rows(sql.format(f"approvals set {expired}"))
+    worker = company.worker("serve")
+    done = "select run_id from timestep.runs where status = 'completed' order by run_id"
+    until(lambda: company.rows(done) == [("b",), ("c",)])
+    worker.kill()
+    assert company.effects() == []
+
+
 def test_what_cannot_be_recorded_is_refused_by_name(company: Company) -> None:
     company.script()
     messages = company.run("refused")

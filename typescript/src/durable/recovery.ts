@@ -21,6 +21,12 @@ import { resumeExpired } from './resuming.ts';
 
 const BEATS_PER_LEASE = 6;
 const ADOPTED_AT_ONCE = 10;
+/** By a process that died before it could let the run go on. */
+const EXPIRED_BEFORE = `select distinct r.run_id from timestep.approvals a join timestep.runs r
+    on r.run_id = a.run_id and r.state_session_id = a.session_id and r.state_version = a.version
+  where a.status = 'expired' and a.decided_at > clock_timestamp() - interval '1 day'
+    and r.status = 'interrupted' and not exists (select from timestep.approvals p
+      where p.session_id = a.session_id and p.version = a.version and p.status = 'pending')`;
 
 interface Orphan {
   run_id: string;
@@ -120,9 +126,11 @@ export class Heart {
     await this.#stopLostRuns();
     if (!this.#looksAfterOthers) return;
     await this.#adopt();
-    await this.#expireApprovals();
+    await this.#resumeExpired('select run_id from timestep.expire_approvals_v1() as run_id');
     this.#beats += 1;
-    if (this.#beats % BEATS_PER_LEASE === 0) await this.#freeDequeued();
+    if (this.#beats % BEATS_PER_LEASE !== 0) return;
+    await this.#freeDequeued();
+    await this.#resumeExpired(EXPIRED_BEFORE);
   }
 
   async #register(): Promise<void> {
@@ -255,11 +263,16 @@ export class Heart {
     }
   }
 
-  async #expireApprovals(): Promise<void> {
-    const rows = await this.#query<{ run_id: string }>(
-      'select run_id from timestep.expire_approvals_v1() as run_id',
-    );
-    for (const { run_id } of rows) await resumeExpired(this.#process, run_id);
+  /** Lets runs go on whose approvals have expired. */
+  async #resumeExpired(found: string): Promise<void> {
+    for (const { run_id } of await this.#query<{ run_id: string }>(found)) {
+      try {
+        await resumeExpired(this.#process, run_id);
+      } catch (error) {
+        // the others do not wait for this one
+        warn(`run ${run_id}: its approvals have expired: ${error}`, 'TIMESTEP_HEARTBEAT');
+      }
+    }
   }
 
   #query<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {

@@ -138,6 +138,29 @@ test('a state that was resumed outside of the run is not resumed again', async (
   expect(await status()).toBe('interrupted');
 });
 
+test('runs whose approvals expired do not wait for each other', async () => {
+  const asks = says(call('refund', 'c', { n: 1 }));
+  await company.it.script(asks, asks, asks, says('done'), says('done'));
+  for (const workflow_id of ['a', 'b', 'c']) {
+    await company.it.run('run', { workflow_id, approve: false, approval_seconds: 3600 });
+  }
+  // one was resumed outside of its run, one expired by a process that died then
+  await company.it.rows(`update timestep.run_states set status = 'done' where run_id = 'a'`);
+  await company.it.rows(
+    `update timestep.approvals set expires_at = now() where run_id in ('a', 'b')`,
+  );
+  await company.it.rows(
+    `update timestep.approvals set status = 'expired', decided_at = now(), message = 'Too late.'
+      where run_id = 'c'`,
+  );
+  await serving();
+  const completed = `select run_id from timestep.runs where status = 'completed' order by run_id`;
+  const done = async () => (await company.it.rows(completed)).length === 2;
+  await until(done, 'the runs go on', 60_000);
+  expect(await company.it.rows(completed)).toEqual([{ run_id: 'b' }, { run_id: 'c' }]);
+  expect(company.it.effects()).toEqual([]);
+});
+
 test('an approval that expires is a rejection, and the run goes on', async () => {
   await paused(1, { approval_seconds: 0.5 });
   await serving();

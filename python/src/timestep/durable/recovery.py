@@ -26,6 +26,14 @@ logger = logging.getLogger("timestep")
 
 _BEATS_PER_LEASE = 6
 _ADOPTED_AT_ONCE = 10
+# by a process that died before it could let the run go on
+_EXPIRED_BEFORE = (
+    "select distinct r.run_id from timestep.approvals a join timestep.runs r"
+    " on r.run_id = a.run_id and r.state_session_id = a.session_id and r.state_version = a.version"
+    " where a.status = 'expired' and a.decided_at > clock_timestamp() - interval '1 day'"
+    " and r.status = 'interrupted' and not exists (select from timestep.approvals p where"
+    " p.session_id = a.session_id and p.version = a.version and p.status = 'pending')"
+)
 
 
 class Heart:
@@ -97,10 +105,11 @@ class Heart:
         self.process.alive_until = began + self._lease
         self._stop_lost_runs()
         self._adopt()
-        self._expire_approvals()
+        self._resume_expired("select run_id from timestep.expire_approvals_v1() as run_id")
         self._beats += 1
         if self._beats % _BEATS_PER_LEASE == 0:
             self._free_dequeued()
+            self._resume_expired(_EXPIRED_BEFORE)
 
     def register(self) -> None:
         """Say that this process executes runs."""
@@ -217,11 +226,15 @@ class Heart:
             if workflow.executor_id not in names:
                 DBOS.resume_workflow(workflow.workflow_id)
 
-    def _expire_approvals(self) -> None:
+    def _resume_expired(self, found: str) -> None:
+        """Let runs go on whose approvals have expired."""
         from timestep.durable.resuming import resume_expired
 
-        for row in self._fetch("select run_id from timestep.expire_approvals_v1() as run_id"):
-            resume_expired(self.process, row["run_id"])
+        for row in self._fetch(found):
+            try:
+                resume_expired(self.process, row["run_id"])
+            except Exception as error:  # noqa: BLE001 - the others do not wait for this one
+                logger.warning("run %s: its approvals have expired: %s", row["run_id"], error)
 
     def _fetch(self, statement: str, *values: object) -> list[dict[str, Any]]:
         return self.process.database.fetch_sync(statement, *values, repeatable=True)
