@@ -69,9 +69,11 @@ async function written(server: pg.Client): Promise<void> {
     for (const [turns, rounds] of [
       [10, 20],
       [200, 2],
+      [1000, 1],
     ] as const) {
       const grown = await leastGrowth(server, WAL, durable(turns), rounds);
-      show(`${WRITTEN}, ${turns} turns`, grown / turns / 1000, 2.2, 'KB');
+      const name = `${WRITTEN}, ${turns.toLocaleString('en')} turns`;
+      show(name, grown / turns / 1000, 2.2, 'KB');
     }
   }
 }
