@@ -174,6 +174,22 @@ def test_runs_whose_approvals_expired_do_not_wait_for_each_other(company: Compan
     assert company.effects() == []
 
 
+def test_a_statement_that_is_lost_twice_does_not_end_the_run(company: Company) -> None:
+    company.script(says(call("look", "c1", n=1)), says("done"))
+    for sql in (
+        "create sequence lost",
+        "create function lose() returns trigger language plpgsql as $$ begin"
+        " if nextval('lost') <= 2 then perform pg_terminate_backend(pg_backend_pid()); end if;"
+        " return new; end $$",
+        "create trigger lose before insert on timestep.session_items"
+        " for each row execute function lose()",
+    ):
+        company.rows(sql)
+    answer = company.run("run", workflow_id="w", session_id="s")
+    assert (answer.get("status"), answer.get("output")) == ("completed", "done"), answer
+    assert company.rows("select last_value > 2 from lost") == [(True,)]
+
+
 def test_what_cannot_be_recorded_is_refused_by_name(company: Company) -> None:
     company.script()
     messages = company.run("refused")

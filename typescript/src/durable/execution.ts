@@ -5,6 +5,7 @@ import { type Session as SessionProtocol, StreamedRunResult, ToolCallError } fro
 import {
   AgentMismatchError,
   ConfigurationError,
+  DatabaseUnavailableError,
   RunOwnershipLostError,
   TimestepError,
 } from '../errors.ts';
@@ -211,8 +212,10 @@ async function toItsEnd(execution: Execution, claim: Claim & BeginningRow): Prom
     if (journal.refusal) throw journal.refusal;
   } catch (error) {
     const reason = execution.signal.aborted ? execution.signal.reason : reasonOf(error, journal);
-    // the SDK wraps what a tool throws: what counts is that nothing more may be done here
-    const isLost = reason instanceof RunOwnershipLostError;
+    // the SDK wraps what a tool throws: what counts is that nothing more may be done here, or that it
+    // cannot be written now; the run goes on when the database is back
+    const isLost =
+      reason instanceof RunOwnershipLostError || error instanceof DatabaseUnavailableError;
     if (isLost || (journal.lost && !execution.signal.aborted)) throw journal.ownershipLost();
     return await failed(execution, reason);
   }

@@ -137,6 +137,7 @@ export async function paced(
   const [given] = await process.database.query<{ wait_seconds: number; slots: unknown }>(
     'select wait_seconds, slots from timestep.reserve_model_call_v1($1, $2)',
     [names, estimate(request)],
+    { repeatable: true }, // at worst a time is given to nobody
   );
   await sleep(Math.ceil((given?.wait_seconds ?? 0) * 1000), undefined, signalOf(request));
   return new PacedCall(process, given?.slots);

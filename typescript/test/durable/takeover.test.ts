@@ -133,6 +133,21 @@ test('a run that is cancelled elsewhere stops within a heartbeat', async () => {
   expect(await run()).toMatchObject({ status: 'cancelled', error: 'enough' });
 });
 
+test('a statement that is lost twice does not end the run', async () => {
+  await company.it.script(says('done'), says('done'));
+  await company.it.rows(`create sequence lost;
+    create function lose() returns trigger language plpgsql as $$ begin
+      if nextval('lost') <= 2 then perform pg_terminate_backend(pg_backend_pid()); end if;
+      return new; end $$;
+    create trigger lose before insert on timestep.rate_limit_slots
+      for each row execute function lose()`);
+  const limit = { ids: ['w'], requests: 5, seconds: 1 };
+  expect(await company.it.run('limited', limit)).toMatchObject([{ status: 'completed' }]);
+  expect(await company.it.rows('select last_value > 2 as often from lost')).toEqual([
+    { often: true },
+  ]);
+});
+
 test('a database that was away does not end a run', async () => {
   await company.it.script(
     says(call('slow', 'c1', { seconds: 4 })),

@@ -29,7 +29,12 @@ from timestep.durable.process import Process, current_process
 from timestep.durable.recorded_agent import RecordedAgents
 from timestep.durable.registry import agent_when_registered, import_agent
 from timestep.durable.stopping import finish, pause
-from timestep.errors import AgentMismatchError, RunOwnershipLostError, TimestepError
+from timestep.errors import (
+    AgentMismatchError,
+    DatabaseUnavailableError,
+    RunOwnershipLostError,
+    TimestepError,
+)
 from timestep.models import MultiModelProvider
 from timestep.session import Session
 
@@ -195,8 +200,9 @@ async def _to_its_end(execution: Execution, claim: dict[str, Any]) -> str:
         await _release(journal)
         raise
     except Exception as error:
-        if journal.lost:
-            # the SDK wraps what a tool raises: what counts is that nothing more may be done here
+        if journal.lost or isinstance(error, DatabaseUnavailableError):
+            # the SDK wraps what a tool raises: what counts is that nothing more may be done here,
+            # or that it cannot be written now; the run goes on when the database is back
             raise journal.ownership_lost() from error
         return await _failed(execution, journal.refusal or _reason(error, deadline))
     if journal.lost:

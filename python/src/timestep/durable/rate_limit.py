@@ -112,7 +112,10 @@ async def paced(
         yield PacedCall([])
         return
     rows = await process.database.fetch(
-        "select * from timestep.reserve_model_call_v1(%s, %s)", names, estimate(args, kwargs)
+        "select * from timestep.reserve_model_call_v1(%s, %s)",
+        names,
+        estimate(args, kwargs),
+        repeatable=True,  # at worst a time is given to nobody
     )
     call = PacedCall(rows[0]["slots"])
     await asyncio.sleep(rows[0]["wait_seconds"])
