@@ -9,8 +9,9 @@ What happened is told by those who were asked: the model server and the tools.
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -147,25 +148,25 @@ def own_postgres() -> Iterator[OwnServer]:
         yield server
 
 
-def test_a_fleet_finishes_what_it_began(
+@pytest.fixture
+def playing(
     own_postgres: OwnServer,
     model_server: ModelServer,
     spares: Spares,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:
-    play(own_postgres, model_server, spares, tmp_path, capsys, runs=24, kills=2, restarts=1)
+) -> Callable[..., None]:
+    """Lets a fleet work, once it is told how many runs, kills and restarts there are."""
+    return partial(play, own_postgres, model_server, spares, tmp_path, capsys)
+
+
+def test_a_fleet_finishes_what_it_began(playing: Callable[..., None]) -> None:
+    playing(runs=24, kills=2, restarts=1)
 
 
 @pytest.mark.soak
-def test_a_large_fleet_finishes_what_it_began(
-    own_postgres: OwnServer,
-    model_server: ModelServer,
-    spares: Spares,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    play(own_postgres, model_server, spares, tmp_path, capsys, runs=200, kills=12, restarts=2)
+def test_a_large_fleet_finishes_what_it_began(playing: Callable[..., None]) -> None:
+    playing(runs=200, kills=12, restarts=2)
 
 
 def play(

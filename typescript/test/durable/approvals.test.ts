@@ -1,28 +1,16 @@
 /** Decisions on the calls that durable runs wait for, and who goes on then. */
 
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { decideApproval, listApprovals, resumeRun } from '../../src/durable/index.ts';
 import { ApprovalConflictError, ConfigurationError, StateConflictError } from '../../src/errors.ts';
-import { aCompany, call, says } from '../support/durable.ts';
+import { aCompany, call, says, workersOf } from '../support/durable.ts';
 import { withEnvironment } from '../support/environment.ts';
-import type { Running } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 
 // processes that start side by side on a busy machine
 vi.setConfig({ testTimeout: 120_000 });
 const company = aCompany();
-const workers: Running[] = [];
-
-async function serving(): Promise<void> {
-  const worker = company.it.worker('serve', {});
-  workers.push(worker);
-  await worker.says('ready');
-}
-
-afterEach(async () => {
-  for (const { process } of workers) process.kill('SIGKILL');
-  await Promise.all(workers.splice(0).map(({ ended }) => ended));
-});
+const { serving } = workersOf(company);
 
 /** A run that waits for decisions on so many refunds, and this process, which executes nothing. */
 async function paused(refunds: number, given: object = {}): Promise<void> {

@@ -1,27 +1,13 @@
 /** Queues: several processes, limits, priorities, deduplication, death. */
 
-import { afterEach, expect, test, vi } from 'vitest';
-import { aCompany, answerOf, call, says } from '../support/durable.ts';
-import type { Running } from '../support/processes.ts';
+import { expect, test, vi } from 'vitest';
+import { aCompany, answerOf, call, says, workersOf } from '../support/durable.ts';
 import { until } from '../support/until.ts';
 
 // processes that start side by side on a busy machine
 vi.setConfig({ testTimeout: 120_000 });
 const company = aCompany();
-const workers: Running[] = [];
-
-/** A process that executes what comes until the test ends. */
-async function serving(): Promise<Running> {
-  const worker = company.it.worker('serve', {});
-  workers.push(worker);
-  await worker.says('ready');
-  return worker;
-}
-
-afterEach(async () => {
-  for (const { process } of workers) process.kill('SIGKILL');
-  await Promise.all(workers.splice(0).map(({ ended }) => ended));
-});
+const { serving } = workersOf(company);
 
 const started = async (times = 1) =>
   await until(

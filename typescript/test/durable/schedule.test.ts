@@ -1,25 +1,13 @@
 /** Schedules: kept, replaced, and ticking once, however many processes see a tick. */
 
-import { afterEach, expect, test, vi } from 'vitest';
-import { aCompany, says } from '../support/durable.ts';
-import type { Running } from '../support/processes.ts';
+import { expect, test, vi } from 'vitest';
+import { aCompany, says, workersOf } from '../support/durable.ts';
 import { until } from '../support/until.ts';
 
 // processes that start side by side on a busy machine
 vi.setConfig({ testTimeout: 120_000 });
 const company = aCompany();
-const workers: Running[] = [];
-
-async function serving(): Promise<void> {
-  const worker = company.it.worker('serve', {});
-  workers.push(worker);
-  await worker.says('ready');
-}
-
-afterEach(async () => {
-  for (const { process } of workers) process.kill('SIGKILL');
-  await Promise.all(workers.splice(0).map(({ ended }) => ended));
-});
+const { serving } = workersOf(company);
 
 interface Ticks {
   schedule: string;

@@ -1,33 +1,15 @@
 /** Processes that fall silent, and who goes on with their runs. */
 
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { cancelRun, getRun } from '../../src/durable/index.ts';
-import { aCompany, answerOf, call, type Moment, says } from '../support/durable.ts';
+import { aCompany, answerOf, call, type Moment, says, workersOf } from '../support/durable.ts';
 import { withEnvironment } from '../support/environment.ts';
-import type { Running } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 
 // processes that start side by side on a busy machine
 vi.setConfig({ testTimeout: 120_000 });
 const company = aCompany();
-const workers: Running[] = [];
-
-function worker(command: string, options: object = {}, moment?: Moment): Running {
-  const started = company.it.worker(command, options, moment);
-  workers.push(started);
-  return started;
-}
-
-async function serving(moment?: Moment): Promise<Running> {
-  const started = worker('serve', {}, moment);
-  await started.says('ready');
-  return started;
-}
-
-afterEach(async () => {
-  for (const { process } of workers) process.kill('SIGKILL');
-  await Promise.all(workers.splice(0).map(({ ended }) => ended));
-});
+const { worker, serving } = workersOf(company);
 
 const begun = (tool: string) =>
   until(() => company.it.effects('start', tool).length > 0, `${tool} has begun`, 60_000);

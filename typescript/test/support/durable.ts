@@ -173,3 +173,24 @@ export function aCompany(): { readonly it: Company } {
   });
   return here;
 }
+
+/** Starts processes that end with their test at the latest. */
+export function workersOf(company: { readonly it: Company }) {
+  const workers: Running[] = [];
+  afterEach(async () => {
+    for (const { process } of workers) process.kill('SIGKILL');
+    await Promise.all(workers.splice(0).map(({ ended }) => ended));
+  });
+  const worker = (command: string, options: object = {}, moment?: Moment): Running => {
+    const started = company.it.worker(command, options, moment);
+    workers.push(started);
+    return started;
+  };
+  /** One that executes what comes. */
+  const serving = async (moment?: Moment): Promise<Running> => {
+    const started = worker('serve', {}, moment);
+    await started.says('ready');
+    return started;
+  };
+  return { worker, serving };
+}
