@@ -21,6 +21,16 @@ test('a run is recorded step by step', async () => {
   expect(company.it.effects('end').map(([, , key]) => key)).toEqual(['w/c1', 'w/c2']);
 });
 
+test('who waited for a run finds its workflow ended too', async () => {
+  await company.it.script(says('done'));
+  await company.it.run('run', { workflow_id: 'w' }); // its process exits as soon as it has the answer
+  const sql = `select s.workflow_uuid as id, s.status, o.output from dbos.workflow_status s
+    join dbos.workflow_output o using (workflow_uuid)`;
+  expect(await company.it.rows(sql)).toEqual([
+    { id: 'w', status: 'SUCCESS', output: '{"run_id":"w","status":"completed"}' },
+  ]);
+});
+
 test('the same id is the same run in another process', async () => {
   await company.it.script(says('done'));
   const first = await company.it.run('run', { workflow_id: 'w' });
