@@ -5,7 +5,7 @@ export default defineConfig(({ mode }) => ({
   test: {
     include: [mode === 'soak' ? 'test/**/*.soak.ts' : 'test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
-    maxWorkers: 3, // the tests wait more than they compute
+    maxWorkers: 4, // the tests wait more than they compute
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
