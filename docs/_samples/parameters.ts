@@ -26,15 +26,34 @@ function parameters(source: string): string {
     .trim();
 }
 
+/** The same, with the names that a function tells when it is given an option that does not exist. */
+async function withOptions(source: string, call: Callable): Promise<string> {
+  const given = parameters(source);
+  const checked = /checkOptions\((\w+),/.exec(source)?.[1];
+  if (checked === undefined) return given;
+  const names = given.split(', ');
+  const place = names.indexOf(checked);
+  try {
+    await call(...([...Array(place).fill(''), { '?': true }] as never[]));
+  } catch (error) {
+    const options = /there are (.*)\.$/.exec((error as Error).message)?.[1];
+    names[place] = `{ ${options} }`;
+  }
+  return names.join(', ');
+}
+
 for (const [name, value] of Object.entries({ ...timestep, ...testing })) {
   if (typeof value !== 'function') continue;
   const source = String(value);
   if (!source.startsWith('class')) {
-    found[name] = parameters(source);
+    found[name] = await withOptions(source, value as Callable);
     continue;
   }
   const made = source.search(/^ +constructor\(/m);
-  if (made >= 0) found[name] = parameters(source.slice(made));
+  if (made >= 0) {
+    const construct = (...given: never[]) => Reflect.construct(value, given);
+    found[name] = await withOptions(source.slice(made), construct);
+  }
   for (const method of Object.getOwnPropertyNames(value.prototype)) {
     const described = Object.getOwnPropertyDescriptor(value.prototype, method)?.value;
     if (method !== 'constructor' && typeof described === 'function') {
