@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from dbos import DBOS
 from support.processes import WITHOUT_INDEX
 from support.waiting import until
 from timestep.database import open_database_sync
@@ -106,9 +107,10 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: str) -> Iterator[str]:
-    """The name of a migrated database that nobody is connected to."""
+    """The name of a database with both schemas that nobody is connected to."""
     with new_database(postgres_server) as url:
         open_database_sync(url).close_sync()
+        DBOS.migrate(url)
         yield urlsplit(url).path[1:]
 
 

@@ -1,6 +1,8 @@
 /** One PostgreSQL for all test files: the one that the caller names, or an embedded one of our own. */
 
 import { randomBytes } from 'node:crypto';
+import { migrateSystemDatabase } from '@dbos-inc/dbos-sdk/internal/system_database';
+import { GlobalLogger } from '@dbos-inc/dbos-sdk/internal/telemetry/logs';
 import type { TestProject } from 'vitest/node';
 import { openDatabase } from '../../src/database/index.ts';
 import { administer, databaseUrl } from './databases.ts';
@@ -10,7 +12,7 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** A server on which the tests may create databases. */
     serverUrl: string;
-    /** A database with the schema, to copy; databases of this run have its name as their prefix. */
+    /** A database with both schemas, to copy; databases of this run have its name as their prefix. */
     template: string;
   }
 }
@@ -20,8 +22,10 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const server = given ? { url: given, [Symbol.asyncDispose]: async () => {} } : await ownServer();
   const template = `timestep_test_${randomBytes(4).toString('hex')}`;
   await administer(server.url, `create database ${template}`);
-  const database = await openDatabase(databaseUrl(server.url, template));
+  const url = databaseUrl(server.url, template);
+  const database = await openDatabase(url);
   await database.close();
+  await migrateSystemDatabase(url, new GlobalLogger(undefined, { logLevel: 'error' }));
   project.provide('serverUrl', server.url);
   project.provide('template', template);
   return async () => {
