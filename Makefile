@@ -61,7 +61,7 @@ test-typescript: $(BUILT)
 	$(BIN)/npm run --silent --workspace typescript test
 
 test-python: $(BUILT)
-	$(BIN)/pytest --quiet -n 4 --dist loadfile $(PYTEST)
+	$(BIN)/pytest --quiet -n 3 --dist loadfile $(PYTEST)
 
 soak: $(BUILT) ## The long forms of the crash and stress tests
 	$(BIN)/pytest --quiet -m soak
