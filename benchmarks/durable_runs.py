@@ -60,7 +60,7 @@ async def _written(url: str) -> None:
         grown = min([await _growth(url, WRITES, _durable(50)) for _ in range(3)]) - base
         show(COMMITS, grown / calls, 1, "commits")
     if wanted(WRITTEN):
-        for turns, rounds in ((10, 20), (200, 2)):
+        for turns, rounds in ((10, 20), (200, 2), (1000, 1)):
             work = _durable(turns)
             grown = min([await _growth(url, WAL, work) for _ in range(rounds)])
             show(f"{WRITTEN}, {turns} turns", grown / turns / 1000, 2.2, "KB")
