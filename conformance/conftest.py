@@ -1,6 +1,5 @@
 """One driver of each language, one model server and one database for all scenarios."""
 
-# pyright: reportMissingImports=false, reportUnknownVariableType=false
 # What the tests of the Python package share is found by pytest alone.
 
 import functools

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
+from support.forkserver import ForkServer
 from timestep.testing.node import node_command
 
 FOLDER = Path(__file__).parent
@@ -217,10 +218,37 @@ def _ready(answers: IO[str]) -> Json:
     return json.loads(line)
 
 
-def output_of(command: list[str], environment: dict[str, str]) -> str:
-    """Return what a program says until it ends well."""
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+class Program:
+    """A program that is the same in both languages, run many times.
+
+    That of Python is imported once, and each run is a fork of it: importing the SDK takes longer
+    than what the program does.
+
+    Args:
+        path: Where both are, without their endings.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._forks = ForkServer(path.with_suffix(".py"))
+        self._script = str(path.with_suffix(".ts"))
+
+    def output(
+        self, language: str, arguments: list[str], environment: dict[str, str], folder: Path
+    ) -> str:
+        """Return what it says until it ends well; a fork keeps that in the folder."""
+        if language == "python":
+            child = self._forks.start(arguments, environment, folder)
+            assert child.wait(120) == 0, child.errors
+            return child.output.strip()
+        done = subprocess.run(
+            [node_command(), self._script, *arguments],
+            env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._forks.__exit__(None, None, None)

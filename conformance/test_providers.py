@@ -2,20 +2,14 @@
 
 import json
 import os
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from timestep.testing import ModelServer, Step
-from timestep.testing.node import node_command
 
-from .processes import output_of
+from .processes import Program
 
-HERE = Path(__file__).parent / "providers"
-COMMANDS = {
-    "python": (sys.executable, str(HERE / "payer.py")),
-    "typescript": (node_command(), str(HERE / "payer.ts")),
-}
 THOUGHT = {"type": "reasoning", "summary": "Let me think.", "text": "Let me think."}
 PAY: list[Step] = [
     {"output": [THOUGHT, {"type": "function_call", "name": "pay", "arguments": {"amount": each}}]}
@@ -26,10 +20,16 @@ OURS = {"OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "p-1", "OPENAI_CUSTOM_HEA
 OPENAI_ONLY = ("openai-organization", "openai-project", "x-team")
 
 
+@pytest.fixture(scope="module")
+def payer() -> Iterator[Program]:
+    with Program(Path(__file__).parent / "providers" / "payer") as program:
+        yield program
+
+
 @pytest.mark.parametrize("first", ["gpt-4.1", "ollama"])
 @pytest.mark.parametrize("writer", ["python", "typescript"])
 def test_a_run_that_changes_both_shows_each_provider_its_own(
-    writer: str, first: str, empty_database_url: str
+    payer: Program, writer: str, first: str, empty_database_url: str, tmp_path: Path
 ) -> None:
     script = f"payer-{writer}-{first[:3]}"
     languages = [writer, "typescript" if writer == "python" else "python", writer]
@@ -49,8 +49,8 @@ def test_a_run_that_changes_both_shows_each_provider_its_own(
             "OLLAMA_API_KEY": "cloud-key",
         }
         said = [
-            output_of(
-                [*COMMANDS[language], "resume" if at else "begin", script, model], environment
+            payer.output(
+                language, ["resume" if at else "begin", script, model], environment, tmp_path
             )
             for at, (language, model) in enumerate(zip(languages, models, strict=True))
         ]

@@ -2,20 +2,14 @@
 
 import json
 import os
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from timestep.testing import ModelServer
-from timestep.testing.node import node_command
 
-from .processes import output_of
+from .processes import Program
 
-HERE = Path(__file__).parent / "web_search"
-COMMANDS = {
-    "python": (sys.executable, str(HERE / "searcher.py")),
-    "typescript": (node_command(), str(HERE / "searcher.ts")),
-}
 ARGUMENTS = {
     "query": "tides Saint-Malo",
     "user_location": None,
@@ -25,12 +19,18 @@ ARGUMENTS = {
 TIDES = {"title": "Tides", "url": "https://shom.fr/tides", "description": "High at noon."}
 
 
+@pytest.fixture(scope="module")
+def searcher() -> Iterator[Program]:
+    with Program(Path(__file__).parent / "web_search" / "searcher") as program:
+        yield program
+
+
 @pytest.mark.parametrize(
     ("writer", "reader"),
     [("python", "typescript"), ("typescript", "python"), ("python", "python")],
 )
 def test_a_search_that_waits_in_one_language_runs_in_the_other(
-    writer: str, reader: str, empty_database_url: str
+    searcher: Program, writer: str, reader: str, empty_database_url: str, tmp_path: Path
 ) -> None:
     with ModelServer() as server:
         script = f"{writer}_{reader}"
@@ -48,9 +48,9 @@ def test_a_search_that_waits_in_one_language_runs_in_the_other(
             "FIRECRAWL_API_URL": server.firecrawl_url,
             "FIRECRAWL_API_KEY": server.api_key(script),
         }
-        assert output_of([*COMMANDS[writer], "pause", script], environment) == "1"
+        assert searcher.output(writer, ["pause", script], environment, tmp_path) == "1"
         assert not any("/search" in entry["path"] for entry in server.requests(script))
-        assert output_of([*COMMANDS[reader], "resume", script], environment) == "At noon."
+        assert searcher.output(reader, ["resume", script], environment, tmp_path) == "At noon."
         _, search, answered = server.requests(script)
     asked = json.loads(search["body"])
     assert (asked["query"], asked["limit"], asked["includeDomains"]) == (

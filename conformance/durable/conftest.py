@@ -1,6 +1,5 @@
 """A world of its own for each file: a database, and a worker of each language that stays."""
 
-# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # What the tests of the Python package share is found by pytest alone.
 
 from collections.abc import Iterator

@@ -3,7 +3,6 @@
 What happened is told by those who were asked: the model server and the tools.
 """
 
-# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # What the tests of the Python package share is found by pytest alone.
 
 import random

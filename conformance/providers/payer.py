@@ -28,4 +28,10 @@ async def main(step: str, session_id: str, model: str) -> None:
     print(result.final_output)
 
 
-asyncio.run(main(*sys.argv[1:]))
+def begin(*arguments: str) -> int:
+    asyncio.run(main(*arguments))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(begin(*sys.argv[1:]))

@@ -27,4 +27,10 @@ async def main(step: str, session_id: str) -> None:
     print((await run_agent(agent, state, session)).final_output)
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2]))
+def begin(*arguments: str) -> int:
+    asyncio.run(main(*arguments))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(begin(*sys.argv[1:]))
