@@ -33,6 +33,13 @@ class Journals:
         rows = await self.database.fetch(MAKE, run_id, run_id, NOBODY, run_id)
         return Journal(self.database, run_id, rows[0]["epoch"], self.writer)
 
+    async def with_a_pipeline(self) -> Journal:
+        """Return the journal of a run whose last step was written by the event loop."""
+        run = await self.of("r")
+        for number in (1, 2):
+            await has_written(run, model(number))
+        return run
+
 
 @pytest.fixture
 async def journals(database_url: str) -> AsyncGenerator[Journals]:
@@ -167,9 +174,7 @@ TERMINATE = f"select count(pg_terminate_backend(pid)) from pg_stat_activity wher
 async def test_a_connection_that_was_lost_while_idle_is_replaced(
     journals: Journals, database_url: str
 ) -> None:
-    run = await journals.of("r")
-    for number in (1, 2):
-        await has_written(run, model(number))
+    run = await journals.with_a_pipeline()
     for number in (3, 4, 5):
         assert execute(database_url, TERMINATE) == [(int(number != 4),)]  # 3 went by the thread
         await has_written(run, model(number))
@@ -179,9 +184,7 @@ async def test_a_connection_that_was_lost_while_idle_is_replaced(
 async def test_a_step_whose_connection_was_lost_is_written_once(
     journals: Journals, database_url: str
 ) -> None:
-    run = await journals.of("r")
-    for number in (1, 2):
-        await has_written(run, model(number))
+    run = await journals.with_a_pipeline()
     with psycopg.connect(database_url) as connection:
         connection.execute("select from timestep.runs where run_id = 'r' for update")
         for number in (1, 2):
@@ -195,9 +198,7 @@ async def test_a_step_whose_connection_was_lost_is_written_once(
 async def test_a_step_larger_than_what_a_socket_takes(
     journals: Journals, database_url: str
 ) -> None:
-    run = await journals.of("r")
-    for number in (1, 2):
-        await has_written(run, model(number))
+    run = await journals.with_a_pipeline()
     large = Step(
         key="t:/c3", kind="tool", agent="a", name="look", call_id="c3",
         body={"output": "x" * 20_000_000},
