@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from support.durable import Company, answer_of, call, says
-from support.forkserver import Child, ForkServer
-from support.postgres import clean_environment
+from support.forkserver import ForkServer
 from timestep.durable.stretches import TURNS
 from timestep.testing import ModelServer
 
@@ -42,16 +41,6 @@ def programs() -> Iterator[ForkServer]:
 
 class Office(Company):
     """A company whose workers have long runs."""
-
-    def worker(self, command: str, *, kill: str = "", lease: float = 3, **options: Any) -> Child:
-        environment = clean_environment(
-            PG_CONNECTION_URI=self.url,
-            OPENAI_API_KEY=self.server.api_key(self.script_id),
-            OPENAI_BASE_URL=self.server.url,
-            EFFECTS=str(self.effects_file),
-            KILL=kill or "never:0",
-        )
-        return self.workers.start([command, json.dumps(options)], environment, self.folder)
 
     def told(self, command: str, **options: Any) -> Any:
         """Return the answer of a worker that had no error."""
