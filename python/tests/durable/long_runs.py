@@ -297,7 +297,7 @@ class Watching(AgentRunner):
     def __init__(self, inner: AgentRunner) -> None:
         self.inner = inner
 
-    async def run(self, starting_agent: Any, input: Any, **options: Any) -> RunResult:  # noqa: A002
+    async def run(self, starting_agent: Any, input: Any, **options: Any) -> RunResult:  # noqa: A002 - the SDK's name
         result = await self.inner.run(starting_agent, input, **options)
         if starting_agent.name == "lead":
             watch.result = result
@@ -307,7 +307,7 @@ class Watching(AgentRunner):
 class OwnRunner(AgentRunner):
     """A runner that was there before durable runs, and notes what it runs."""
 
-    async def run(self, starting_agent: Any, input: Any, **options: Any) -> RunResult:  # noqa: A002
+    async def run(self, starting_agent: Any, input: Any, **options: Any) -> RunResult:  # noqa: A002 - the SDK's name
         watch.hooks.append(f"run {starting_agent.name}")
         return await super().run(starting_agent, input, **options)
 

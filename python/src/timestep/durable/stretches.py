@@ -12,7 +12,7 @@ output. Where anybody could notice, the loop is left whole.
 
 # What one loop hands to the next is private to the SDK.
 # pyright: reportPrivateUsage=false, reportPossiblyUnboundVariable=false
-# ruff: noqa: SLF001
+# ruff: noqa: SLF001 - the same
 
 import dataclasses
 from collections.abc import Generator
